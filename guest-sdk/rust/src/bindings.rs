@@ -1,0 +1,11 @@
+//! The contract as Rust, generated from `wit/`.
+#![allow(missing_docs, unsafe_code)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "projection",
+    pub_export_macro: true,
+    export_macro_name: "export_projection",
+    ownership: Borrowing { duplicate_if_necessary: true },
+    default_bindings_module: "laterna_sdk::__private::bindings",
+});

@@ -1,0 +1,130 @@
+use crate::bindings::exports::laterna::plugin::fold;
+use crate::value::Value;
+
+/// What a component says of itself: its name, what it consumes, its tables and queries.
+#[derive(Debug)]
+pub struct Manifest(fold::Manifest);
+
+impl Manifest {
+    /// A component called `name` (that of its file, without `.wasm`), in the semantic version `version` for people.
+    pub fn new(name: &str, version: &str) -> Self {
+        Self(fold::Manifest {
+            name: name.into(),
+            version: version.into(),
+            description: String::new(),
+            consumes: Vec::new(),
+            schema: String::new(),
+            queries: Vec::new(),
+        })
+    }
+
+    /// Says in a sentence what the read model is for.
+    #[must_use]
+    pub fn describe(mut self, description: &str) -> Self {
+        self.0.description = description.into();
+        self
+    }
+
+    /// Consumes the events of a type, and says why. A component that consumes nothing by name is given every event.
+    #[must_use]
+    pub fn consume_type(self, event_type: &str, why: &str) -> Self {
+        self.consume(fold::Selector::EventType(event_type.into()), why)
+    }
+
+    /// Consumes the events of the streams of a category (`order` for `order-1042`), and says why.
+    #[must_use]
+    pub fn consume_category(self, category: &str, why: &str) -> Self {
+        self.consume(fold::Selector::Category(category.into()), why)
+    }
+
+    fn consume(mut self, what: fold::Selector, why: &str) -> Self {
+        self.0.consumes.push(fold::Subscription { what, why: why.into() });
+        self
+    }
+
+    /// The tables, indexes and views of the read model. Tables are `STRICT` with a primary key, `WITHOUT ROWID` or `INTEGER`.
+    #[must_use]
+    pub fn schema(mut self, ddl: &str) -> Self {
+        self.0.schema = ddl.into();
+        self
+    }
+
+    /// Adds a named query.
+    #[must_use]
+    pub fn query(mut self, query: NamedQuery) -> Self {
+        self.0.queries.push(query.0);
+        self
+    }
+
+    pub(crate) fn into_wit(self) -> fold::Manifest {
+        self.0
+    }
+}
+
+/// The type of a named query's parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterType {
+    /// A 64-bit integer.
+    Integer,
+    /// A 64-bit floating point number.
+    Real,
+    /// Text.
+    Text,
+    /// `true` or `false`; SQL sees 1 or 0.
+    Boolean,
+}
+
+/// A question that a read model answers under a name: `GET /projections/{projection}/queries/{name}`.
+#[derive(Debug)]
+pub struct NamedQuery(fold::NamedQuery);
+
+impl NamedQuery {
+    /// Answered by SQL that reads; parameters stand in it as `:name`.
+    pub fn sql(name: &str, sql: &str) -> Self {
+        Self::new(name, fold::Answer::Sql(sql.into()))
+    }
+
+    /// Answered by [`Projection::query`](crate::Projection::query).
+    pub fn computed(name: &str) -> Self {
+        Self::new(name, fold::Answer::Computed)
+    }
+
+    fn new(name: &str, answer: fold::Answer) -> Self {
+        Self(fold::NamedQuery { name: name.into(), description: String::new(), parameters: Vec::new(), answer })
+    }
+
+    /// Says in a sentence what is answered.
+    #[must_use]
+    pub fn describe(mut self, description: &str) -> Self {
+        self.0.description = description.into();
+        self
+    }
+
+    /// A parameter that must be given.
+    #[must_use]
+    pub fn required(self, name: &str, of_type: ParameterType, description: &str) -> Self {
+        self.parameter(name, of_type, None, description)
+    }
+
+    /// A parameter that may be left out.
+    #[must_use]
+    pub fn optional(self, name: &str, of_type: ParameterType, default: impl Into<Value>, description: &str) -> Self {
+        self.parameter(name, of_type, Some(default.into()), description)
+    }
+
+    fn parameter(mut self, name: &str, of_type: ParameterType, default: Option<Value>, description: &str) -> Self {
+        let of_type = match of_type {
+            ParameterType::Integer => fold::ParameterType::Integer,
+            ParameterType::Real => fold::ParameterType::Real,
+            ParameterType::Text => fold::ParameterType::Text,
+            ParameterType::Boolean => fold::ParameterType::Boolean,
+        };
+        self.0.parameters.push(fold::Parameter {
+            name: name.into(),
+            of_type,
+            default,
+            description: description.into(),
+        });
+        self
+    }
+}

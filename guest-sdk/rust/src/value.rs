@@ -1,0 +1,313 @@
+use crate::Error;
+use crate::bindings::laterna::plugin::types::{ValueParam, ValueResult};
+
+/// A cell of SQLite: `Null`, `Integer`, `Real`, `Text` or `Blob`.
+pub type Value = ValueResult;
+
+/// What can stand as one parameter of a statement.
+pub trait Parameter {
+    /// The cell that SQLite sees.
+    fn cell(&self) -> Cell<'_>;
+}
+
+/// A borrowed cell.
+#[doc(hidden)]
+pub type Cell<'a> = ValueParam<'a>;
+
+/// The parameters of one run of a statement: a tuple, a slice or an array of what can stand as a parameter.
+pub trait Parameters {
+    /// Shows them as cells.
+    #[doc(hidden)]
+    fn push<'a>(&'a self, cells: &mut Vec<Cell<'a>>);
+
+    /// Runs `run` with them as cells.
+    #[doc(hidden)]
+    fn with<T>(&self, run: impl FnOnce(&[Cell<'_>]) -> T) -> T {
+        let mut cells = Vec::with_capacity(16);
+        self.push(&mut cells);
+        run(&cells)
+    }
+}
+
+/// Runs `run` with the cells of all items, one after another.
+pub(crate) fn with_all<P: Parameters, T>(
+    items: impl IntoIterator<Item = P>,
+    run: impl FnOnce(&[Cell<'_>]) -> T,
+) -> T {
+    let items: Vec<P> = items.into_iter().collect();
+    let mut cells = Vec::new();
+    for item in &items {
+        item.push(&mut cells);
+    }
+    run(&cells)
+}
+
+impl<P: Parameter> Parameters for [P] {
+    fn push<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
+        cells.extend(self.iter().map(P::cell));
+    }
+}
+
+impl<P: Parameter, const N: usize> Parameters for [P; N] {
+    fn push<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
+        self.as_slice().push(cells);
+    }
+}
+
+impl<P: Parameters + ?Sized> Parameters for &P {
+    fn push<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
+        (**self).push(cells);
+    }
+}
+
+impl Parameters for () {
+    fn push<'a>(&'a self, _: &mut Vec<Cell<'a>>) {}
+}
+
+macro_rules! tuples {
+    ($($name:ident)+) => {
+        impl<$($name: Parameter),+> Parameters for ($($name,)+) {
+            #[allow(non_snake_case)]
+            fn push<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
+                let ($($name,)+) = self;
+                cells.extend([$($name.cell()),+]);
+            }
+
+            #[allow(non_snake_case)]
+            fn with<T>(&self, run: impl FnOnce(&[Cell<'_>]) -> T) -> T {
+                let ($($name,)+) = self;
+                run(&[$($name.cell()),+])
+            }
+        }
+
+        impl<$($name: FromCell),+> FromRow for ($($name,)+) {
+            fn from_row(cells: &mut dyn Iterator<Item = Value>) -> Result<Self, Error> {
+                Ok(($($name::from_cell(cells.next().unwrap_or(Value::Null))?,)+))
+            }
+        }
+    };
+}
+
+tuples!(A);
+tuples!(A B);
+tuples!(A B C);
+tuples!(A B C D);
+tuples!(A B C D E);
+tuples!(A B C D E F);
+tuples!(A B C D E F G);
+tuples!(A B C D E F G H);
+tuples!(A B C D E F G H I);
+tuples!(A B C D E F G H I J);
+tuples!(A B C D E F G H I J K);
+tuples!(A B C D E F G H I J K L);
+tuples!(A B C D E F G H I J K L M);
+tuples!(A B C D E F G H I J K L M N);
+tuples!(A B C D E F G H I J K L M N O);
+tuples!(A B C D E F G H I J K L M N O P);
+
+macro_rules! integers {
+    ($($integer:ty),*) => {$(
+        impl Parameter for $integer {
+            fn cell(&self) -> Cell<'_> {
+                Cell::Integer(i64::from(*self))
+            }
+        }
+
+        impl FromCell for $integer {
+            fn from_cell(value: Value) -> Result<Self, Error> {
+                let integer = i64::from_cell(value)?;
+                Self::try_from(integer).map_err(|_| Error::new(format_args!("{integer} is out of range")))
+            }
+        }
+    )*};
+}
+
+integers!(i8, i16, i32, u8, u16, u32);
+
+impl Parameter for i64 {
+    fn cell(&self) -> Cell<'_> {
+        Cell::Integer(*self)
+    }
+}
+
+impl Parameter for bool {
+    fn cell(&self) -> Cell<'_> {
+        Cell::Integer(i64::from(*self))
+    }
+}
+
+impl Parameter for f64 {
+    fn cell(&self) -> Cell<'_> {
+        Cell::Real(*self)
+    }
+}
+
+impl Parameter for str {
+    fn cell(&self) -> Cell<'_> {
+        Cell::Text(self)
+    }
+}
+
+impl Parameter for String {
+    fn cell(&self) -> Cell<'_> {
+        Cell::Text(self)
+    }
+}
+
+impl<T: Parameter + ToOwned + ?Sized> Parameter for std::borrow::Cow<'_, T> {
+    fn cell(&self) -> Cell<'_> {
+        self.as_ref().cell()
+    }
+}
+
+impl Parameter for [u8] {
+    fn cell(&self) -> Cell<'_> {
+        Cell::Blob(self)
+    }
+}
+
+impl Parameter for Vec<u8> {
+    fn cell(&self) -> Cell<'_> {
+        Cell::Blob(self)
+    }
+}
+
+impl<T: Parameter + ?Sized> Parameter for &T {
+    fn cell(&self) -> Cell<'_> {
+        (**self).cell()
+    }
+}
+
+impl<T: Parameter> Parameter for Option<T> {
+    fn cell(&self) -> Cell<'_> {
+        self.as_ref().map_or(Cell::Null, T::cell)
+    }
+}
+
+impl Parameter for Value {
+    fn cell(&self) -> Cell<'_> {
+        match self {
+            Value::Null => Cell::Null,
+            Value::Integer(integer) => Cell::Integer(*integer),
+            Value::Real(real) => Cell::Real(*real),
+            Value::Text(text) => Cell::Text(text),
+            Value::Blob(blob) => Cell::Blob(blob),
+        }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(integer: i64) -> Self {
+        Value::Integer(integer)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(integer: i32) -> Self {
+        Value::Integer(integer.into())
+    }
+}
+
+impl From<bool> for Value {
+    fn from(boolean: bool) -> Self {
+        Value::Integer(boolean.into())
+    }
+}
+
+impl From<f64> for Value {
+    fn from(real: f64) -> Self {
+        Value::Real(real)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.into())
+    }
+}
+
+/// A row of a result, read into Rust: a tuple, or one cell alone.
+pub trait FromRow: Sized {
+    /// Takes the row's cells in order.
+    ///
+    /// # Errors
+    /// A cell is not of its Rust type.
+    fn from_row(cells: &mut dyn Iterator<Item = Value>) -> Result<Self, Error>;
+}
+
+/// A cell of a result, read into Rust. `Option` takes NULL.
+pub trait FromCell: Sized {
+    /// Takes the cell.
+    ///
+    /// # Errors
+    /// It is not of this Rust type.
+    fn from_cell(value: Value) -> Result<Self, Error>;
+}
+
+fn mismatch<T>(expected: &str, value: &Value) -> Result<T, Error> {
+    let found = match value {
+        Value::Null => "NULL",
+        Value::Integer(_) => "an integer",
+        Value::Real(_) => "a real number",
+        Value::Text(_) => "text",
+        Value::Blob(_) => "a blob",
+    };
+    Err(Error::new(format_args!("expected {expected}, found {found}")))
+}
+
+impl FromCell for Value {
+    fn from_cell(value: Value) -> Result<Self, Error> {
+        Ok(value)
+    }
+}
+
+impl FromCell for i64 {
+    fn from_cell(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Integer(integer) => Ok(integer),
+            other => mismatch("an integer", &other),
+        }
+    }
+}
+
+impl FromCell for bool {
+    fn from_cell(value: Value) -> Result<Self, Error> {
+        i64::from_cell(value).map(|integer| integer != 0)
+    }
+}
+
+impl FromCell for f64 {
+    fn from_cell(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Real(real) => Ok(real),
+            other => mismatch("a real number", &other),
+        }
+    }
+}
+
+impl FromCell for String {
+    fn from_cell(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Text(text) => Ok(text),
+            other => mismatch("text", &other),
+        }
+    }
+}
+
+impl FromCell for Vec<u8> {
+    fn from_cell(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Blob(blob) => Ok(blob),
+            other => mismatch("a blob", &other),
+        }
+    }
+}
+
+impl<T: FromCell> FromCell for Option<T> {
+    fn from_cell(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::from_cell(value).map(Some),
+        }
+    }
+}

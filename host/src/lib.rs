@@ -1,0 +1,3 @@
+//! Laterna: a projection host.
+pub mod log;
+pub mod store;

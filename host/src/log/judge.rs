@@ -1,0 +1,159 @@
+//! The verdict over one append, before anything of it is written.
+
+use super::append::{Append, Appended, Refusal, StreamAppend, StreamAppended};
+use super::{Error, names};
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::HashSet;
+
+/// What is to be done with an append.
+pub(super) enum Verdict {
+    /// Everything is as expected: write it behind these revisions, one for each stream.
+    Store(Vec<Option<u64>>),
+    /// Nothing is to be written: the answer is known.
+    Answer(Appended),
+    /// It is refused.
+    Refuse(Refusal),
+}
+
+/// Where a known event stands.
+struct Place {
+    position: u64,
+    stream: String,
+    revision: u64,
+}
+
+/// Judges an append by the rules of the log: repeats by id first, over the whole list; then each stream's expectation.
+pub(super) fn judge(connection: &Connection, append: &Append, head: u64) -> Result<Verdict, Error> {
+    let mut streams = HashSet::new();
+    if let Some(twice) = append.streams.iter().find(|stream| !streams.insert(&stream.stream)) {
+        return Ok(Verdict::Refuse(Refusal::StreamTwice { stream: twice.stream.clone() }));
+    }
+    if append.streams.iter().all(|stream| stream.events.is_empty()) {
+        return nothing_to_append(connection, append, head).map(Verdict::Answer);
+    }
+    if let Some(verdict) = judge_ids(connection, append)? {
+        return Ok(verdict);
+    }
+    let mut revisions = Vec::with_capacity(append.streams.len());
+    for StreamAppend { stream, expected, events } in &append.streams {
+        if !events.is_empty() && is_closed(connection, stream)? {
+            return Ok(Verdict::Refuse(Refusal::StreamClosed { stream: stream.clone() }));
+        }
+        let current = last_revision(connection, stream)?;
+        if !expected.holds(current) {
+            return Ok(Verdict::Refuse(Refusal::WrongExpectedRevision {
+                stream: stream.clone(),
+                expected: *expected,
+                current,
+            }));
+        }
+        revisions.push(current);
+    }
+    Ok(Verdict::Store(revisions))
+}
+
+/// Judges by ids alone. `None`: every id is new.
+fn judge_ids(connection: &Connection, append: &Append) -> Result<Option<Verdict>, Error> {
+    let mut seen = HashSet::new();
+    let mut known = None;
+    let mut new = false;
+    for stream in &append.streams {
+        for event in &stream.events {
+            let Some(id) = &event.id else {
+                new = true;
+                continue;
+            };
+            if !seen.insert(id.as_str()) {
+                return Ok(Some(conflict(id, "stands twice in one append")));
+            }
+            if is_known(connection, id)? {
+                known.get_or_insert(id);
+            } else {
+                new = true;
+            }
+        }
+    }
+    match known {
+        None => Ok(None),
+        Some(id) if new => Ok(Some(conflict(id, "is known, and other events of this append are new"))),
+        Some(_) => repeat(connection, append).map(Some),
+    }
+}
+
+/// Every id is known: a repeat where each stream's events stand in it, contiguous and in this order.
+fn repeat(connection: &Connection, append: &Append) -> Result<Verdict, Error> {
+    let mut answers = Vec::with_capacity(append.streams.len());
+    let mut last_position = 0;
+    for StreamAppend { stream, events, .. } in &append.streams {
+        let mut answer = StreamAppended {
+            stream: stream.clone(),
+            first_position: None,
+            last_position: None,
+            last_revision: None,
+        };
+        for event in events {
+            let Some(place) = event.id.as_deref().map(|id| place(connection, id)).transpose()?.flatten() else {
+                continue;
+            };
+            let in_order = answer.last_revision.is_none_or(|last| place.revision == last + 1);
+            if place.stream != *stream || !in_order {
+                let id = event.id.as_deref().unwrap_or_default();
+                return Ok(conflict(id, "is known in another stream, or in another order"));
+            }
+            answer.first_position.get_or_insert(place.position);
+            answer.last_position = Some(place.position);
+            answer.last_revision = Some(place.revision);
+            last_position = last_position.max(place.position);
+        }
+        if events.is_empty() {
+            answer.last_revision = last_revision(connection, stream)?;
+        }
+        answers.push(answer);
+    }
+    Ok(Verdict::Answer(Appended { streams: answers, repeated: true, position: last_position }))
+}
+
+fn nothing_to_append(connection: &Connection, append: &Append, head: u64) -> Result<Appended, Error> {
+    let mut streams = Vec::with_capacity(append.streams.len());
+    for StreamAppend { stream, .. } in &append.streams {
+        streams.push(StreamAppended {
+            stream: stream.clone(),
+            first_position: None,
+            last_position: None,
+            last_revision: last_revision(connection, stream)?,
+        });
+    }
+    Ok(Appended { streams, repeated: false, position: head })
+}
+
+fn conflict(id: &str, problem: &'static str) -> Verdict {
+    Verdict::Refuse(Refusal::IdConflict { id: id.to_owned(), problem })
+}
+
+/// Whether an event of this host has this id.
+pub(super) fn is_known(connection: &Connection, id: &str) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM events WHERE id = ?1 AND source = ?2")?;
+    Ok(statement.exists((id, names::EMPTY))?)
+}
+
+fn place(connection: &Connection, id: &str) -> Result<Option<Place>, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT position, stream, revision FROM events WHERE id = ?1 AND source = ?2")?;
+    let place = statement.query_one((id, names::EMPTY), |row| {
+        Ok(Place { position: row.get::<_, i64>(0)?.cast_unsigned(), stream: row.get(1)?, revision: row.get::<_, i64>(2)?.cast_unsigned() })
+    });
+    Ok(place.optional()?)
+}
+
+/// The revision of a stream's last event, if it has any.
+pub(super) fn last_revision(connection: &Connection, stream: &str) -> Result<Option<u64>, Error> {
+    let mut statement = connection.prepare_cached("SELECT max(revision) FROM events WHERE stream = ?1")?;
+    let revision: Option<i64> = statement.query_one([stream], |row| row.get(0))?;
+    Ok(revision.map(i64::cast_unsigned))
+}
+
+/// Whether a stream was closed.
+pub(super) fn is_closed(connection: &Connection, stream: &str) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM closed_streams WHERE stream = ?1")?;
+    Ok(statement.exists([stream])?)
+}

@@ -1,0 +1,243 @@
+//! Reading: the events of a stream, or of the log in order from a position.
+
+use super::event::{EventRef, StoredEvent};
+use super::filter::{Filter, Listed};
+use super::judge;
+use super::names::Names;
+use super::{Error, schema};
+use rusqlite::{Connection, Row};
+use std::path::Path;
+
+/// What a row of [`COLUMNS`] holds; `category` last, since only filters look at it.
+const COLUMNS: &str = "position, source, id, stream, revision, type, schema_version, module, internal, occurred_at, \
+                       recorded_at, correlation_id, causation_id, content_type, data, metadata, category";
+
+/// Ranges up to this many positions are read whole: looking an index up would cost more.
+const SHORT_RANGE: u64 = 512;
+
+/// An index is worth its detour where fewer than one event in so many is wanted.
+const SPARSE: u64 = 8;
+
+/// How many positions the index is asked for to find out how sparse the wanted events are.
+const PROBE: u64 = 64;
+
+/// Lists that one query merges; a filter with more of them reads the whole range.
+const MERGED_LISTS: usize = 100;
+
+/// Reads the log. Each has a connection of its own, and is used by one thread at a time.
+pub struct Reader {
+    connection: Connection,
+    names: Names,
+}
+
+/// The order of a stream's page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From older to newer.
+    Forwards,
+    /// From newer to older.
+    Backwards,
+}
+
+/// A page of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The events, in the order asked.
+    pub events: Vec<StoredEvent>,
+    /// There are more behind them.
+    pub more: bool,
+    /// The position up to which the log was looked at.
+    pub through: u64,
+}
+
+/// How a [`Reader::scan`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    /// The position up to which the log was looked at: what is wanted up to there was seen.
+    pub through: u64,
+    /// The limit was reached before the end of the range.
+    pub more: bool,
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let connection = schema::open_reader(path)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(Self { connection, names: Names::default() })
+    }
+
+    /// Visits the wanted events behind `after` and up to `up_to`, in order, until `visit` has enough of them and answers
+    /// false; the event that it said that for was seen.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn scan(
+        &mut self,
+        after: u64,
+        up_to: u64,
+        filter: &Filter,
+        mut visit: impl FnMut(EventRef<'_>) -> bool,
+    ) -> Result<Scan, Error> {
+        let Self { connection, names } = self;
+        let wanted = filter.numbered(connection)?;
+        let bounds = (after.cast_signed(), up_to.cast_signed());
+        let lists = wanted.lists().filter(|lists| lists.len() <= MERGED_LISTS && up_to.saturating_sub(after) > SHORT_RANGE);
+        let merged = lists.map(|lists| merge(&lists));
+        if let Some(merged) = merged
+            && is_sparse(connection, &merged, after, up_to)?
+        {
+            let mut positions = connection.prepare_cached(&merged)?;
+            let mut positions = positions.query(bounds)?;
+            let mut event = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE position = ?1"))?;
+            while let Some(position) = positions.next()? {
+                let position: i64 = position.get(0)?;
+                let mut rows = event.query([position])?;
+                if let Some(row) = rows.next()?
+                    && wanted.wants(row.get(5)?, row.get(16)?, row.get(7)?)
+                    && !visit(view(row, connection, names)?)
+                {
+                    return Ok(Scan { through: position.cast_unsigned(), more: true });
+                }
+            }
+        } else {
+            let mut events = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position"
+            ))?;
+            let mut rows = events.query(bounds)?;
+            while let Some(row) = rows.next()? {
+                if wanted.wants(row.get(5)?, row.get(16)?, row.get(7)?) && !visit(view(row, connection, names)?) {
+                    return Ok(Scan { through: row.get::<_, i64>(0)?.cast_unsigned(), more: true });
+                }
+            }
+        }
+        Ok(Scan { through: up_to, more: false })
+    }
+
+    /// A page of at most `limit` wanted events, and about `bytes`, behind `after` and up to `up_to`.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn page(&mut self, after: u64, up_to: u64, filter: &Filter, limit: usize, bytes: usize) -> Result<Page, Error> {
+        let mut events = Vec::new();
+        let mut size = 0;
+        let scan = self.scan(after, up_to, filter, |event| {
+            size += event.data.len() + event.metadata.len();
+            events.push(StoredEvent::from(event));
+            events.len() < limit && size < bytes
+        })?;
+        Ok(Page { events, more: scan.more && scan.through < up_to, through: scan.through })
+    }
+
+    /// A page of a stream's events from revision `from` on, in this direction; `None` where there is no such stream.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn stream(
+        &mut self,
+        stream: &str,
+        from: u64,
+        direction: Direction,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Option<Page>, Error> {
+        let Self { connection, names } = self;
+        if judge::last_revision(connection, stream)?.is_none() {
+            return Ok(None);
+        }
+        let (compare, order) = match direction {
+            Direction::Forwards => (">=", "ASC"),
+            Direction::Backwards => ("<=", "DESC"),
+        };
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM events WHERE stream = ?1 AND revision {compare} ?2 ORDER BY revision {order}"
+        ))?;
+        let mut rows = statement.query((stream, i64::try_from(from).unwrap_or(i64::MAX)))?;
+        let mut page = Page { events: Vec::new(), more: false, through: 0 };
+        let mut size = 0;
+        while let Some(row) = rows.next()? {
+            if page.events.len() == limit || size >= bytes {
+                page.more = true;
+                break;
+            }
+            let event = view(row, connection, names)?;
+            size += event.data.len() + event.metadata.len();
+            page.through = page.through.max(event.position);
+            page.events.push(event.into());
+        }
+        Ok(Some(page))
+    }
+
+    /// Whether a stream was closed.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn is_closed(&mut self, stream: &str) -> Result<bool, Error> {
+        judge::is_closed(&self.connection, stream)
+    }
+}
+
+/// One query for the positions of several lists, in order, each once. SQLite merges the sorted parts as it steps.
+fn merge(lists: &[Listed]) -> String {
+    let parts: Vec<String> = lists
+        .iter()
+        .map(|list| {
+            let (index, number) = match list {
+                Listed::Type(number) => ("type", number),
+                Listed::Category(number) => ("category", number),
+            };
+            format!(
+                "SELECT position FROM events INDEXED BY events_by_{index} \
+                 WHERE {index} = {number} AND position > ?1 AND position <= ?2"
+            )
+        })
+        .collect();
+    if parts.is_empty() {
+        return "SELECT position FROM events WHERE false AND position > ?1 AND position <= ?2".to_owned();
+    }
+    format!("{} ORDER BY 1", parts.join(" UNION "))
+}
+
+fn is_sparse(connection: &Connection, merged: &str, after: u64, up_to: u64) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached(merged)?;
+    let mut positions = statement.query((after.cast_signed(), up_to.cast_signed()))?;
+    let mut last = after;
+    for _ in 0..PROBE {
+        let Some(row) = positions.next()? else {
+            return Ok(true);
+        };
+        last = row.get::<_, i64>(0)?.cast_unsigned();
+    }
+    Ok(last - after > PROBE * SPARSE)
+}
+
+/// Shows a row of [`COLUMNS`] as an event.
+fn view<'a>(row: &'a Row<'_>, connection: &Connection, names: &'a mut Names) -> Result<EventRef<'a>, Error> {
+    let [source, event_type, module, content_type]: [i64; 4] = [row.get(1)?, row.get(5)?, row.get(7)?, row.get(13)?];
+    for number in [source, event_type, module, content_type] {
+        names.load(connection, number)?;
+    }
+    let text = |column| -> Result<&'a str, Error> {
+        Ok(row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default())
+    };
+    let blob = |column| -> Result<&'a [u8], Error> {
+        Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default())
+    };
+    Ok(EventRef {
+        position: row.get::<_, i64>(0)?.cast_unsigned(),
+        source: names.get(source),
+        id: text(2)?,
+        stream: text(3)?,
+        revision: row.get::<_, i64>(4)?.cast_unsigned(),
+        event_type: names.get(event_type),
+        schema_version: row.get(6)?,
+        module: names.get(module),
+        internal: row.get(8)?,
+        occurred_at: row.get_ref(9)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+        recorded_at_us: row.get(10)?,
+        correlation_id: text(11)?,
+        causation_id: text(12)?,
+        content_type: names.get(content_type),
+        data: blob(14)?,
+        metadata: blob(15)?,
+    })
+}

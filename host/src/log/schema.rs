@@ -1,0 +1,90 @@
+//! The log's tables.
+
+use super::Error;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+
+/// Counts up with each change of the tables.
+const FORMAT: i64 = 1;
+
+/// Marks the file as a log: "Lalg".
+const APPLICATION_ID: i64 = 0x4c61_6c67;
+
+/// `position` is the rowid, so the table itself is the log in order.
+///
+/// The indexes by type and by category carry the position behind the name's number: each is the list of positions of that
+/// type in order, so reading a few types costs what they hold, not what the log holds.
+const TABLES: &str = "
+CREATE TABLE names (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    category INTEGER NOT NULL,
+    schema_version INTEGER NOT NULL,
+    module INTEGER NOT NULL,
+    internal INTEGER NOT NULL,
+    occurred_at TEXT,
+    recorded_at INTEGER NOT NULL,
+    correlation_id TEXT,
+    causation_id TEXT,
+    content_type INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    metadata BLOB
+) STRICT;
+CREATE UNIQUE INDEX events_by_id ON events (id, source);
+CREATE UNIQUE INDEX events_by_stream ON events (stream, revision);
+CREATE INDEX events_by_type ON events (type);
+CREATE INDEX events_by_category ON events (category);
+CREATE TABLE closed_streams (
+    stream TEXT PRIMARY KEY,
+    closed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// Opens the log for writing, or makes it.
+///
+/// `synchronous=FULL`: in WAL mode a commit is then on the disk before it becomes visible, which is what an acknowledgement
+/// promises.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -65536;
+         PRAGMA journal_size_limit = 67108864;
+         BEGIN IMMEDIATE;",
+    )?;
+    let empty: bool = connection.query_one("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
+    if empty {
+        connection.execute_batch(TABLES)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "user_version", FORMAT)?;
+    }
+    connection.execute_batch("COMMIT")?;
+    check_format(&connection, path)?;
+    Ok(connection)
+}
+
+/// Opens the log for reading.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    check_format(&connection, path)?;
+    Ok(connection)
+}
+
+fn check_format(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if application != APPLICATION_ID || format != FORMAT {
+        return Err(Error::Format { path: path.to_owned(), found: format, known: FORMAT });
+    }
+    Ok(())
+}

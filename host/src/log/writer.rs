@@ -1,0 +1,267 @@
+//! The one thread that writes the log.
+//!
+//! It takes every request that waits, judges and writes each in a savepoint of its own, and commits them all in one
+//! transaction: the disk is waited for once. Only then does it show the new head and answer anyone, refusals included,
+//! since a refusal may rest on an append of the same group.
+
+use super::append::{Append, Appended, ClosedStream, Imported, Refusal, StreamAppended};
+use super::event::{NewEvent, category};
+use super::judge::{self, Verdict};
+use super::names::{self, Numbers};
+use super::{Error, schema};
+use rusqlite::{Connection, params};
+use std::path::Path;
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+/// A request, with where its answer goes.
+pub(super) enum Job {
+    Append { append: Append, answer: Answer<Appended> },
+    Import { events: Vec<(String, NewEvent)>, answer: Answer<Imported> },
+    Close { stream: String, answer: Answer<ClosedStream> },
+}
+
+type Answer<T> = oneshot::Sender<Result<Result<T, Refusal>, Error>>;
+
+/// Sends an answer that was kept until the commit, or what became of the commit.
+type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+pub(super) struct Writer {
+    connection: Connection,
+    inbox: mpsc::Receiver<Job>,
+    group: usize,
+    numbers: Numbers,
+    head: watch::Sender<u64>,
+    /// The last position written, committed or not.
+    position: u64,
+    /// The last `recorded_at` written, in microseconds: the next one is never before it, whatever the clock does.
+    recorded_at_us: i64,
+}
+
+impl Writer {
+    pub(super) fn open(path: &Path, inbox: mpsc::Receiver<Job>, group: usize) -> Result<Self, Error> {
+        let connection = schema::open_writer(path)?;
+        let (position, recorded_at_us) = last_event(&connection)?;
+        let (head, _) = watch::channel(position);
+        Ok(Self { connection, inbox, group, numbers: Numbers::default(), head, position, recorded_at_us })
+    }
+
+    pub(super) fn head(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// Serves requests until every handle that could send one is gone.
+    pub(super) fn run(mut self) {
+        let mut jobs = Vec::with_capacity(self.group);
+        while self.inbox.blocking_recv_many(&mut jobs, self.group) > 0 {
+            let mut replies = Vec::with_capacity(jobs.len());
+            match self.write(jobs.drain(..), &mut replies) {
+                Ok(()) => {
+                    self.head.send_replace(self.position);
+                    replies.into_iter().for_each(|reply| reply(Ok(())));
+                }
+                Err(error) => {
+                    self.start_over();
+                    let why = error.to_string();
+                    tracing::error!(%why, "a group of appends could not be stored");
+                    replies.into_iter().for_each(|reply| reply(Err(why.clone())));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, jobs: impl Iterator<Item = Job>, replies: &mut Vec<Reply>) -> Result<(), Error> {
+        let begun = self.execute("BEGIN IMMEDIATE");
+        let mut failed = begun.err();
+        for job in jobs {
+            // After a failure of the disk the rest is not tried, but still answered.
+            let outcome = match job {
+                Job::Append { append, answer } => {
+                    self.savepoint(&mut failed, replies, answer, |writer| writer.append(append))
+                }
+                Job::Import { events, answer } => {
+                    self.savepoint(&mut failed, replies, answer, |writer| writer.import(events))
+                }
+                Job::Close { stream, answer } => {
+                    self.savepoint(&mut failed, replies, answer, |writer| writer.close(stream))
+                }
+            };
+            if let Err(error) = outcome {
+                failed = Some(error);
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => self.execute("COMMIT"),
+        }
+    }
+
+    /// Does one request in its own savepoint, and keeps its answer until the commit.
+    fn savepoint<T: Send + 'static>(
+        &mut self,
+        failed: &mut Option<Error>,
+        replies: &mut Vec<Reply>,
+        answer: Answer<T>,
+        request: impl FnOnce(&mut Self) -> Result<Result<T, Refusal>, Error>,
+    ) -> Result<(), Error> {
+        let outcome = match failed {
+            Some(_) => Ok(None),
+            None => self.in_savepoint(request).map(Some),
+        };
+        let (verdict, outcome) = match outcome {
+            Ok(verdict) => (verdict, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        replies.push(Box::new(move |committed| {
+            let answered = match (committed, verdict) {
+                (Ok(()), Some(verdict)) => Ok(verdict),
+                (Ok(()), None) => Err(Error::Closed),
+                (Err(why), _) => Err(Error::NotStored(why)),
+            };
+            // A caller that went away does not need its answer.
+            let _ = answer.send(answered);
+        }));
+        outcome
+    }
+
+    fn in_savepoint<T>(
+        &mut self,
+        request: impl FnOnce(&mut Self) -> Result<Result<T, Refusal>, Error>,
+    ) -> Result<Result<T, Refusal>, Error> {
+        let before = (self.position, self.recorded_at_us);
+        self.execute("SAVEPOINT request")?;
+        let verdict = request(self)?;
+        if verdict.is_err() {
+            self.execute("ROLLBACK TO request")?;
+            (self.position, self.recorded_at_us) = before;
+        }
+        self.execute("RELEASE request")?;
+        Ok(verdict)
+    }
+
+    fn append(&mut self, append: Append) -> Result<Result<Appended, Refusal>, Error> {
+        let revisions = match judge::judge(&self.connection, &append, self.position)? {
+            Verdict::Store(revisions) => revisions,
+            Verdict::Answer(answer) => return Ok(Ok(answer)),
+            Verdict::Refuse(refusal) => return Ok(Err(refusal)),
+        };
+        let recorded_at_us = self.now_us();
+        let mut streams = Vec::with_capacity(append.streams.len());
+        for (stream, last_revision) in append.streams.into_iter().zip(revisions) {
+            let mut answer =
+                StreamAppended { stream: stream.stream, first_position: None, last_position: None, last_revision };
+            for event in stream.events {
+                let revision = answer.last_revision.map_or(0, |last| last + 1);
+                self.insert(&answer.stream, revision, recorded_at_us, event)?;
+                answer.first_position.get_or_insert(self.position);
+                answer.last_position = Some(self.position);
+                answer.last_revision = Some(revision);
+            }
+            streams.push(answer);
+        }
+        Ok(Ok(Appended { streams, repeated: false, position: self.position }))
+    }
+
+    fn import(&mut self, events: Vec<(String, NewEvent)>) -> Result<Result<Imported, Refusal>, Error> {
+        let recorded_at_us = self.now_us();
+        let mut imported = Imported::default();
+        for (stream, event) in events {
+            if let Some(id) = &event.id
+                && judge::is_known(&self.connection, id)?
+            {
+                imported.skipped += 1;
+                continue;
+            }
+            if judge::is_closed(&self.connection, &stream)? {
+                // What stands before it is kept: an import is atomic for each event, not as a whole.
+                imported.refused = Some(Refusal::StreamClosed { stream });
+                break;
+            }
+            let revision = judge::last_revision(&self.connection, &stream)?.map_or(0, |last| last + 1);
+            self.insert(&stream, revision, recorded_at_us, event)?;
+            imported.stored += 1;
+        }
+        imported.last_position = self.position;
+        Ok(Ok(imported))
+    }
+
+    fn close(&mut self, stream: String) -> Result<Result<ClosedStream, Refusal>, Error> {
+        let Some(last_revision) = judge::last_revision(&self.connection, &stream)? else {
+            return Ok(Err(Refusal::NoStream { stream }));
+        };
+        let closed_at_us = self.now_us();
+        self.connection
+            .prepare_cached("INSERT INTO closed_streams VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute((&stream, closed_at_us))?;
+        Ok(Ok(ClosedStream { last_revision }))
+    }
+
+    fn insert(&mut self, stream: &str, revision: u64, recorded_at_us: i64, event: NewEvent) -> Result<(), Error> {
+        let event_type = self.numbers.number_of(&self.connection, &event.event_type)?;
+        let category = self.numbers.number_of(&self.connection, category(stream))?;
+        let module = self.numbers.number_of(&self.connection, &event.module)?;
+        let content_type = self.numbers.number_of(&self.connection, &event.content_type)?;
+        let id = event.id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        self.position += 1;
+        self.recorded_at_us = recorded_at_us;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+            )?
+            .execute(params![
+                self.position.cast_signed(),
+                names::EMPTY,
+                id,
+                stream,
+                revision.cast_signed(),
+                event_type,
+                category,
+                event.schema_version,
+                module,
+                event.internal,
+                event.occurred_at,
+                recorded_at_us,
+                event.correlation_id,
+                event.causation_id,
+                content_type,
+                event.data,
+                (!event.metadata.is_empty()).then_some(event.metadata),
+            ])?;
+        Ok(())
+    }
+
+    fn now_us(&self) -> i64 {
+        jiff::Timestamp::now().as_microsecond().max(self.recorded_at_us)
+    }
+
+    /// Forgets what a failed transaction left in memory.
+    fn start_over(&mut self) {
+        // SQLite may have rolled back by itself; then there is nothing left to do.
+        let _ = self.execute("ROLLBACK");
+        self.numbers.forget();
+        // The head is what was last committed. Where even that cannot be read, the next request fails in the same way.
+        if let Ok((position, recorded_at_us)) = last_event(&self.connection) {
+            (self.position, self.recorded_at_us) = (position, recorded_at_us);
+        } else {
+            self.position = *self.head.borrow();
+        }
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), Error> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
+
+/// The position and `recorded_at` of the last event.
+fn last_event(connection: &Connection) -> Result<(u64, i64), Error> {
+    let last = connection.query_row(
+        "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1",
+        [],
+        |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?)),
+    );
+    match last {
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok((0, 0)),
+        last => Ok(last?),
+    }
+}

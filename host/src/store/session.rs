@@ -1,0 +1,312 @@
+//! The one writer of a store: a transaction in which a component's statements and the checkpoint commit together.
+
+use super::authorizer::{Author, Pen};
+use super::connection::Guarded;
+use super::meter::Meter;
+use super::{Error, Limits};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, Statement, StatementStatus, ToSql};
+use self_cell::self_cell;
+use std::collections::HashMap;
+
+/// What is wrong with a component's statement.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The SQL or the data; the component may see it and go on.
+    #[error("{message} (SQLite code {code})")]
+    Sql {
+        /// SQLite's extended result code.
+        code: i32,
+        /// SQLite's words.
+        message: String,
+    },
+    /// It took more steps than it was allowed.
+    #[error("the statement took more steps than were left of the call's budget")]
+    OutOfSteps,
+    /// It took more time than a question may.
+    #[error("the statement took too long")]
+    OutOfTime,
+    /// It broke a rule that holds for the whole call: the call cannot go on.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// The machine: a full or broken disk, say. Never the component's fault, and never shown to it.
+    #[error(transparent)]
+    Machine(#[from] Error),
+}
+
+/// A prepared statement as a component sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Where the session keeps it.
+    pub kept: usize,
+    /// How many parameters it takes.
+    pub parameters: usize,
+    /// The names of its result columns.
+    pub columns: Vec<String>,
+}
+
+/// What an execution did, and what it cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Executed {
+    /// Rows changed.
+    pub changes: u64,
+    /// Steps of SQLite's virtual machine. The same for the same statement over the same content.
+    pub steps: u64,
+}
+
+/// A connection on which a component's statements run, each kept prepared by its text.
+pub struct Session {
+    kept: Kept,
+    pen: Pen,
+    meter: Meter,
+    author: Author,
+    kept_statements: usize,
+}
+
+self_cell!(
+    struct Kept {
+        owner: Connection,
+
+        #[not_covariant]
+        dependent: Statements,
+    }
+);
+
+#[derive(Default)]
+struct Statements<'c> {
+    by_text: HashMap<String, usize>,
+    statements: Vec<Statement<'c>>,
+}
+
+impl Session {
+    pub(super) fn new(guarded: Guarded, author: Author, limits: &Limits) -> Self {
+        let Guarded { connection, pen, meter } = guarded;
+        let kept = Kept::new(connection, |_| Statements::default());
+        Self { kept, pen, meter, author, kept_statements: limits.kept_statements }
+    }
+
+    /// Gives the connection back, without its statements.
+    pub(super) fn into_guarded(self) -> Guarded {
+        Guarded { connection: self.kept.into_owner(), pen: self.pen, meter: self.meter }
+    }
+
+    fn connection(&self) -> &Connection {
+        self.kept.borrow_owner()
+    }
+
+    /// Begins the transaction of a batch.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        // Only between batches, since a component's handles point at what is kept.
+        self.kept.with_dependent_mut(|_, statements| {
+            if statements.statements.len() > self.kept_statements {
+                *statements = Statements::default();
+            }
+        });
+        self.host("BEGIN IMMEDIATE")
+    }
+
+    /// Commits what the component did together with the checkpoint.
+    ///
+    /// # Errors
+    /// The store cannot be written; nothing of the batch is kept.
+    pub fn commit(&mut self, checkpoint: u64) -> Result<(), Error> {
+        let written = self
+            .connection()
+            .prepare_cached("UPDATE laterna_checkpoint SET position = ?1")
+            .and_then(|mut statement| statement.execute([checkpoint.cast_signed()]));
+        let committed = written.map_err(Error::from).and_then(|_| self.host("COMMIT"));
+        if committed.is_err() {
+            self.roll_back();
+        }
+        committed
+    }
+
+    /// Undoes the batch.
+    pub fn roll_back(&mut self) {
+        if !self.connection().is_autocommit() {
+            // Where even this fails, SQLite rolls back when the file is opened again.
+            if let Err(error) = self.host("ROLLBACK") {
+                tracing::warn!(%error, "a batch could not be rolled back");
+            }
+        }
+    }
+
+    /// Writes the checkpoint alone: over events that the component does not consume.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn advance(&mut self, checkpoint: u64) -> Result<(), Error> {
+        self.host("BEGIN IMMEDIATE")?;
+        self.commit(checkpoint)
+    }
+
+    fn host(&self, sql: &str) -> Result<(), Error> {
+        self.connection().prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Prepares a component's statement, or finds it kept.
+    ///
+    /// # Errors
+    /// SQLite or the authorizer refuses it.
+    pub fn prepare(&mut self, sql: &str) -> Result<Prepared, Fault> {
+        let (pen, author) = (&self.pen, self.author);
+        self.kept.with_dependent_mut(|connection, statements| {
+            let kept = match statements.by_text.get(sql) {
+                Some(kept) => *kept,
+                None => {
+                    pen.hand_to(author);
+                    let prepared = connection.prepare(sql);
+                    pen.hand_to(Author::Host);
+                    let prepared = prepared.map_err(fault)?;
+                    if prepared.is_explain() != 0 {
+                        return Err(Fault::Sql { code: rusqlite::ffi::SQLITE_AUTH, message: "not authorized".into() });
+                    }
+                    statements.statements.push(prepared);
+                    statements.by_text.insert(sql.to_owned(), statements.statements.len() - 1);
+                    statements.statements.len() - 1
+                }
+            };
+            let statement = &statements.statements[kept];
+            Ok(Prepared {
+                kept,
+                parameters: statement.parameter_count(),
+                columns: statement.column_names().into_iter().map(str::to_owned).collect(),
+            })
+        })
+    }
+
+    /// Runs a kept statement once.
+    ///
+    /// # Errors
+    /// What the statement did is undone, but for [`Fault::Forbidden`], after which the transaction must be rolled back.
+    pub fn execute<'v>(
+        &mut self,
+        kept: usize,
+        parameters: impl ExactSizeIterator<Item = ValueRef<'v>>,
+        steps: u64,
+    ) -> Result<Executed, Fault> {
+        let mut changes = 0;
+        let spent = self.run(kept, parameters, steps, |statement| {
+            if statement.column_count() == 0 {
+                changes = statement.raw_execute()? as u64;
+                return Ok(());
+            }
+            // A statement that answers rows, such as INSERT … RETURNING, is run to its end.
+            let mut rows = statement.raw_query();
+            while rows.next()?.is_some() {}
+            Ok(())
+        })?;
+        Ok(Executed { changes, steps: spent })
+    }
+
+    /// Runs a kept statement and shows each cell of its rows to `cell`, which answers false when it has enough.
+    ///
+    /// # Errors
+    /// As of [`execute`](Self::execute).
+    pub fn query<'v>(
+        &mut self,
+        kept: usize,
+        parameters: impl ExactSizeIterator<Item = ValueRef<'v>>,
+        steps: u64,
+        mut cell: impl FnMut(ValueRef<'_>) -> bool,
+    ) -> Result<u64, Fault> {
+        self.run(kept, parameters, steps, |statement| {
+            let columns = statement.column_count();
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                for column in 0..columns {
+                    if !cell(row.get_ref(column)?) {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs a kept statement within a budget of steps; answers what it took.
+    fn run<'v>(
+        &mut self,
+        kept: usize,
+        parameters: impl ExactSizeIterator<Item = ValueRef<'v>>,
+        steps: u64,
+        run: impl FnOnce(&mut Statement<'_>) -> Result<(), rusqlite::Error>,
+    ) -> Result<u64, Fault> {
+        let meter = &self.meter;
+        let spent = self.kept.with_dependent_mut(|connection, statements| {
+            let Some(statement) = statements.statements.get_mut(kept) else {
+                return Err(Fault::Forbidden("the statement was not prepared in this call"));
+            };
+            // With fewer, a parameter would keep what an earlier run bound to it.
+            if parameters.len() != statement.parameter_count() {
+                let message =
+                    format!("{} parameters were given, the statement takes {}", parameters.len(), statement.parameter_count());
+                return Err(Fault::Sql { code: rusqlite::ffi::SQLITE_RANGE, message });
+            }
+            for (index, value) in parameters.enumerate() {
+                statement.raw_bind_parameter(index + 1, Borrowed(value)).map_err(fault)?;
+            }
+            let in_transaction = !connection.is_autocommit();
+            meter.allow_steps(steps);
+            statement.reset_status(StatementStatus::VmStep);
+            let ran = run(statement);
+            meter.allow_steps(u64::MAX);
+            let spent = u64::from(statement.get_status(StatementStatus::VmStep).cast_unsigned());
+            if in_transaction && connection.is_autocommit() {
+                // Said before SQLite's own error, since everything that the batch did is gone.
+                return Err(match ran.map_err(fault) {
+                    Err(machine @ Fault::Machine(_)) => machine,
+                    _ => Fault::Forbidden("a statement rolled the batch's transaction back: OR ROLLBACK is not allowed"),
+                });
+            }
+            ran.map_err(fault)?;
+            Ok(spent)
+        });
+        match spent {
+            Err(Fault::OutOfSteps) if self.meter.is_late() => Err(Fault::OutOfTime),
+            spent => spent,
+        }
+    }
+}
+
+struct Borrowed<'v>(ValueRef<'v>);
+
+impl ToSql for Borrowed<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(self.0))
+    }
+}
+
+/// Tells the component's faults from the machine's.
+pub(super) fn fault(error: rusqlite::Error) -> Fault {
+    let code = match &error {
+        rusqlite::Error::SqliteFailure(failure, _) => failure.extended_code,
+        rusqlite::Error::SqlInputError { error, .. } => error.extended_code,
+        // rusqlite itself refuses: several statements, a wrong number of parameters.
+        other => return Fault::Sql { code: rusqlite::ffi::SQLITE_ERROR, message: other.to_string() },
+    };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => Fault::OutOfSteps,
+        Some(
+            ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch
+            | ErrorCode::TooBig
+            | ErrorCode::ParameterOutOfRange
+            | ErrorCode::AuthorizationForStatementDenied
+            | ErrorCode::Unknown,
+        ) => {
+            let message = match error {
+                rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+                rusqlite::Error::SqlInputError { msg, .. } => msg,
+                other => other.to_string(),
+            };
+            Fault::Sql { code, message }
+        }
+        _ => Fault::Machine(error.into()),
+    }
+}
+

@@ -1,0 +1,225 @@
+//! A release's read store: made once, written by one [`Session`], read by many in snapshots that carry their checkpoint.
+
+use super::authorizer::Author;
+use super::connection::{self, Guarded};
+use super::query::{self, Bounds, ReadError, Rows};
+use super::schema::{self, Relation};
+use super::session::Session;
+use super::{Error, Limits};
+use rusqlite::OptionalExtension;
+use rusqlite::types::Value;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, watch};
+
+/// A store's handle: cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    limits: Limits,
+    relations: Vec<Relation>,
+    /// Connections at rest. One is taken out while it reads, so the lock is never held over a read.
+    idle: Mutex<Vec<Guarded>>,
+    reading: Semaphore,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The checkpoint in the file.
+    pub written: u64,
+    /// The checkpoint with what came since and was not for this component: the same read model, at a later position.
+    pub applied: u64,
+}
+
+impl Store {
+    /// Opens the store of a release, or makes it from the component's schema. `identity` stands for all that its content
+    /// follows from besides the log; a file of another identity is made anew.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made, or the schema is refused.
+    pub fn open(path: &Path, ddl: &str, identity: &str, limits: &Limits) -> Result<Self, Error> {
+        if !is_of(path, identity)? {
+            discard(path)?;
+        }
+        let store = connection::open_writable(path)?;
+        store.connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE;")?;
+        let empty: bool = store.connection.query_one("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
+        if empty {
+            schema::create(&store, ddl)?;
+            store.connection.execute("INSERT INTO laterna_checkpoint VALUES (1, 0, ?1)", [identity])?;
+        }
+        store.connection.execute_batch("COMMIT")?;
+        let relations = schema::relations(&store.connection)?;
+        let written = checkpoint(&store)?;
+        let (progress, _) = watch::channel(Progress { written, applied: written });
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                limits: limits.clone(),
+                relations,
+                idle: Mutex::default(),
+                reading: Semaphore::new(limits.readers),
+                progress,
+            }),
+        })
+    }
+
+    /// The read model's tables and views.
+    #[must_use]
+    pub fn relations(&self) -> &[Relation] {
+        &self.inner.relations
+    }
+
+    /// Opens the one session that folds into this store.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn fold(&self) -> Result<Session, Error> {
+        let store = connection::open_writable(&self.inner.path)?;
+        store.connection.execute_batch(
+            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;",
+        )?;
+        store.connection.pragma_update(None, "max_page_count", self.inner.limits.pages)?;
+        Ok(Session::new(store, Author::Fold, &self.inner.limits))
+    }
+
+    /// How far the store is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        *self.inner.progress.borrow()
+    }
+
+    /// Watches how far the store is.
+    #[must_use]
+    pub fn watch_progress(&self) -> watch::Receiver<Progress> {
+        self.inner.progress.subscribe()
+    }
+
+    /// Says how far the store is; the one who folds into it calls this after each commit.
+    pub fn report(&self, progress: Progress) {
+        self.inner.progress.send_replace(progress);
+    }
+
+    /// Reads a snapshot, on a thread for blocking work.
+    ///
+    /// # Errors
+    /// What `read` answers, or that the file cannot be opened.
+    pub async fn read<T, E, F>(&self, read: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut Snapshot) -> Result<T, E> + Send + 'static,
+    {
+        let _turn = self.inner.reading.acquire().await.map_err(|_| Error::Closed)?;
+        let store = self.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut snapshot = store.snapshot()?;
+            let result = read(&mut snapshot);
+            store.put_back(snapshot);
+            result
+        });
+        reading.await.map_err(|_| Error::Closed)?
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Error> {
+        let rested = self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let store = match rested {
+            Some(store) => store,
+            None => connection::open_read_only(&self.inner.path)?,
+        };
+        store.connection.execute_batch("BEGIN")?;
+        // The first read takes the snapshot. The progress is looked at after it, and counts only if it speaks of this one.
+        let written = checkpoint(&store)?;
+        let progress = self.progress();
+        let position = if progress.written == written { progress.applied } else { written };
+        Ok(Snapshot { store: Some(store), position, limits: self.inner.limits.clone() })
+    }
+
+    fn put_back(&self, mut snapshot: Snapshot) {
+        if let Some(store) = snapshot.store.take()
+            && store.connection.execute_batch("COMMIT").is_ok()
+        {
+            self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).push(store);
+        }
+    }
+}
+
+/// One moment of a store.
+pub struct Snapshot {
+    /// `None` only while a session has it, or after its end.
+    store: Option<Guarded>,
+    position: u64,
+    limits: Limits,
+}
+
+impl Snapshot {
+    /// The position up to which this read model is the fold of the log.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Asks a question in SQL; parameters by name, without their `:`.
+    ///
+    /// # Errors
+    /// The SQL, its arguments or its answer's size are at fault, or the store.
+    pub fn query(&self, sql: &str, arguments: &[(&str, Value)], bounds: &Bounds) -> Result<Rows, ReadError> {
+        let store = self.store.as_ref().ok_or(Error::Closed).map_err(ReadError::Store)?;
+        query::run(store, sql, arguments, bounds)
+    }
+
+    /// Lends the snapshot to a component that answers a question.
+    ///
+    /// # Errors
+    /// What `ask` answers.
+    pub fn lend<T, E: From<Error>>(
+        &mut self,
+        time: std::time::Duration,
+        ask: impl FnOnce(Session) -> (Session, Result<T, E>),
+    ) -> Result<T, E> {
+        let store = self.store.take().ok_or(Error::Closed)?;
+        store.meter.allow_time(Some(time));
+        let (session, answer) = ask(Session::new(store, Author::Question, &self.limits));
+        let store = session.into_guarded();
+        store.meter.allow_time(None);
+        self.store = Some(store);
+        answer
+    }
+}
+
+fn checkpoint(store: &Guarded) -> Result<u64, Error> {
+    let mut statement = store.connection.prepare_cached("SELECT position FROM laterna_checkpoint")?;
+    Ok(statement.query_one([], |row| row.get::<_, i64>(0))?.cast_unsigned())
+}
+
+/// Whether the file is a finished store of this identity, or not there at all.
+fn is_of(path: &Path, identity: &str) -> Result<bool, Error> {
+    if !path.exists() {
+        return Ok(true);
+    }
+    let store = connection::open_writable(path)?;
+    let found: Result<Option<String>, _> =
+        store.connection.query_row("SELECT identity FROM laterna_checkpoint", [], |row| row.get(0)).optional();
+    Ok(matches!(found, Ok(Some(found)) if found == identity))
+}
+
+/// Removes a store's file and what SQLite keeps beside it.
+fn discard(path: &Path) -> Result<(), Error> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::File { path: path.to_owned(), source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
