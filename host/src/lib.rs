@@ -1,3 +1,4 @@
 //! Laterna: a projection host.
 pub mod log;
+pub mod plugin;
 pub mod store;

@@ -1,1 +1,2 @@
-fn main(){}
+//! The `laterna` binary.
+fn main() {}

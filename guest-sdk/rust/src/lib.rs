@@ -84,7 +84,7 @@ macro_rules! export {
     ($projection:ty) => {
         const _: () = {
             type Component = $crate::__private::Exported<$projection>;
-            $crate::__private::bindings::export_projection!(Component with_types_in $crate::__private::bindings);
+    $crate::__private::bindings::export_projection!(Component with_types_in $crate::__private::bindings);
         };
     };
 }

@@ -30,10 +30,7 @@ pub trait Parameters {
 }
 
 /// Runs `run` with the cells of all items, one after another.
-pub(crate) fn with_all<P: Parameters, T>(
-    items: impl IntoIterator<Item = P>,
-    run: impl FnOnce(&[Cell<'_>]) -> T,
-) -> T {
+pub(crate) fn with_all<P: Parameters, T>(items: impl IntoIterator<Item = P>, run: impl FnOnce(&[Cell<'_>]) -> T) -> T {
     let items: Vec<P> = items.into_iter().collect();
     let mut cells = Vec::new();
     for item in &items {

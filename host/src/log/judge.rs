@@ -85,12 +85,8 @@ fn repeat(connection: &Connection, append: &Append) -> Result<Verdict, Error> {
     let mut answers = Vec::with_capacity(append.streams.len());
     let mut last_position = 0;
     for StreamAppend { stream, events, .. } in &append.streams {
-        let mut answer = StreamAppended {
-            stream: stream.clone(),
-            first_position: None,
-            last_position: None,
-            last_revision: None,
-        };
+        let mut answer =
+            StreamAppended { stream: stream.clone(), first_position: None, last_position: None, last_revision: None };
         for event in events {
             let Some(place) = event.id.as_deref().map(|id| place(connection, id)).transpose()?.flatten() else {
                 continue;
@@ -140,7 +136,11 @@ fn place(connection: &Connection, id: &str) -> Result<Option<Place>, Error> {
     let mut statement =
         connection.prepare_cached("SELECT position, stream, revision FROM events WHERE id = ?1 AND source = ?2")?;
     let place = statement.query_one((id, names::EMPTY), |row| {
-        Ok(Place { position: row.get::<_, i64>(0)?.cast_unsigned(), stream: row.get(1)?, revision: row.get::<_, i64>(2)?.cast_unsigned() })
+        Ok(Place {
+            position: row.get::<_, i64>(0)?.cast_unsigned(),
+            stream: row.get(1)?,
+            revision: row.get::<_, i64>(2)?.cast_unsigned(),
+        })
     });
     Ok(place.optional()?)
 }

@@ -3,21 +3,21 @@
 //! Nothing outside this folder knows that it is SQLite, and nothing in here knows of projections, stores or HTTP.
 //!
 //! In reading order:
-//! * [`event`]: an event as it is offered, and as it stands in the log
-//! * [`append`]: what is asked of the log, and what it answers
+//! * `event`: an event as it is offered, and as it stands in the log
+//! * `append`: what is asked of the log, and what it answers
 //! * `schema`: the tables
 //! * `names`: the dictionary of types, categories, modules, sources and media types
 //! * `judge`: the verdict over one append
 //! * `writer`: the one thread that writes, a group of requests in one transaction
-//! * [`reader`]: by stream, and in order from a position, through a [`Filter`]
+//! * `reader`: by stream, and in order from a position, through a [`Filter`]
 
-pub mod append;
+mod append;
 mod error;
-pub mod event;
+mod event;
 mod filter;
 mod judge;
 mod names;
-pub mod reader;
+mod reader;
 mod schema;
 mod writer;
 
@@ -81,10 +81,8 @@ impl Log {
         let (jobs, inbox) = mpsc::channel(options.queue);
         let writer = Writer::open(path, inbox, options.group)?;
         let head = writer.head();
-        let thread = std::thread::Builder::new()
-            .name("log-writer".into())
-            .spawn(move || writer.run())
-            .map_err(Error::Thread)?;
+        let thread =
+            std::thread::Builder::new().name("log-writer".into()).spawn(move || writer.run()).map_err(Error::Thread)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),

@@ -55,9 +55,8 @@ impl Names {
         if self.names.get(index).is_some_and(Option::is_some) || number == EMPTY {
             return Ok(());
         }
-        let name: String = connection
-            .prepare_cached("SELECT name FROM names WHERE id = ?1")?
-            .query_one([number], |row| row.get(0))?;
+        let name: String =
+            connection.prepare_cached("SELECT name FROM names WHERE id = ?1")?.query_one([number], |row| row.get(0))?;
         if index >= self.names.len() {
             self.names.resize(index + 1, None);
         }

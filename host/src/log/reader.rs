@@ -81,7 +81,8 @@ impl Reader {
         let Self { connection, names } = self;
         let wanted = filter.numbered(connection)?;
         let bounds = (after.cast_signed(), up_to.cast_signed());
-        let lists = wanted.lists().filter(|lists| lists.len() <= MERGED_LISTS && up_to.saturating_sub(after) > SHORT_RANGE);
+        let lists =
+            wanted.lists().filter(|lists| lists.len() <= MERGED_LISTS && up_to.saturating_sub(after) > SHORT_RANGE);
         let merged = lists.map(|lists| merge(&lists));
         if let Some(merged) = merged
             && is_sparse(connection, &merged, after, up_to)?

@@ -75,7 +75,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
 
 /// Opens the log for reading.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     check_format(&connection, path)?;
     Ok(connection)
 }

@@ -255,11 +255,10 @@ impl Writer {
 
 /// The position and `recorded_at` of the last event.
 fn last_event(connection: &Connection) -> Result<(u64, i64), Error> {
-    let last = connection.query_row(
-        "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1",
-        [],
-        |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?)),
-    );
+    let last =
+        connection.query_row("SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1", [], |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+        });
     match last {
         Err(rusqlite::Error::QueryReturnedNoRows) => Ok((0, 0)),
         last => Ok(last?),

@@ -22,8 +22,8 @@ pub mod snapshot;
 
 pub use query::{Bounds, ReadError, Rows};
 pub use schema::{Column, Relation, SchemaError, check_schema};
-pub use session::{Fault, Session};
-pub use snapshot::{Snapshot, Store};
+pub use session::{Fault, Metered, Prepared, Session};
+pub use snapshot::{Progress, Snapshot, Store};
 
 use std::path::PathBuf;
 

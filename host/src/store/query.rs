@@ -1,9 +1,9 @@
 //! A question in SQL, answered within bounds.
 
+use super::Error;
 use super::authorizer::Author;
 use super::connection::Guarded;
 use super::session::{Fault, fault};
-use super::Error;
 use rusqlite::types::Value;
 use std::time::Duration;
 

@@ -148,7 +148,8 @@ fn is_view(connection: &Connection, name: &str) -> Result<bool, rusqlite::Error>
 
 /// The tables and views that a component made, by name.
 pub(super) fn relations(connection: &Connection) -> Result<Vec<Relation>, rusqlite::Error> {
-    let mut names = connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name")?;
+    let mut names =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name")?;
     let names = names.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     let mut relations = Vec::new();
     for name in names.into_iter().filter(|name| !is_laternas(name)) {

@@ -45,14 +45,9 @@ pub struct Prepared {
     pub columns: Vec<String>,
 }
 
-/// What an execution did, and what it cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Executed {
-    /// Rows changed.
-    pub changes: u64,
-    /// Steps of SQLite's virtual machine. The same for the same statement over the same content.
-    pub steps: u64,
-}
+/// What came of an execution, with the steps of SQLite's virtual machine that it took, also where it failed. They are the same
+/// for the same statement over the same content.
+pub type Metered<T> = (u64, Result<T, Fault>);
 
 /// A connection on which a component's statements run, each kept prepared by its text.
 pub struct Session {
@@ -179,41 +174,29 @@ impl Session {
         })
     }
 
-    /// Runs a kept statement once.
-    ///
-    /// # Errors
-    /// What the statement did is undone, but for [`Fault::Forbidden`], after which the transaction must be rolled back.
-    pub fn execute<'v>(
-        &mut self,
-        kept: usize,
-        parameters: impl ExactSizeIterator<Item = ValueRef<'v>>,
-        steps: u64,
-    ) -> Result<Executed, Fault> {
-        let mut changes = 0;
-        let spent = self.run(kept, parameters, steps, |statement| {
+    /// Runs a kept statement once; answers the rows changed. What a failed statement did is undone, but for
+    /// [`Fault::Forbidden`], after which the transaction must be rolled back.
+    pub fn execute(&mut self, kept: usize, parameters: &[ValueRef<'_>], steps: u64) -> Metered<u64> {
+        self.run(kept, parameters, steps, |statement| {
             if statement.column_count() == 0 {
-                changes = statement.raw_execute()? as u64;
-                return Ok(());
+                return Ok(statement.raw_execute()? as u64);
             }
             // A statement that answers rows, such as INSERT … RETURNING, is run to its end.
             let mut rows = statement.raw_query();
             while rows.next()?.is_some() {}
-            Ok(())
-        })?;
-        Ok(Executed { changes, steps: spent })
+            Ok(0)
+        })
     }
 
-    /// Runs a kept statement and shows each cell of its rows to `cell`, which answers false when it has enough.
-    ///
-    /// # Errors
-    /// As of [`execute`](Self::execute).
-    pub fn query<'v>(
+    /// Runs a kept statement and shows each cell of its rows to `cell`, which answers false when it has enough. Faults are as of
+    /// [`execute`](Self::execute).
+    pub fn query(
         &mut self,
         kept: usize,
-        parameters: impl ExactSizeIterator<Item = ValueRef<'v>>,
+        parameters: &[ValueRef<'_>],
         steps: u64,
-        mut cell: impl FnMut(ValueRef<'_>) -> bool,
-    ) -> Result<u64, Fault> {
+        cell: &mut dyn FnMut(ValueRef<'_>) -> bool,
+    ) -> Metered<()> {
         self.run(kept, parameters, steps, |statement| {
             let columns = statement.column_count();
             let mut rows = statement.raw_query();
@@ -228,49 +211,55 @@ impl Session {
         })
     }
 
-    /// Runs a kept statement within a budget of steps; answers what it took.
-    fn run<'v>(
+    /// Runs a kept statement within a budget of steps.
+    fn run<T>(
         &mut self,
         kept: usize,
-        parameters: impl ExactSizeIterator<Item = ValueRef<'v>>,
+        parameters: &[ValueRef<'_>],
         steps: u64,
-        run: impl FnOnce(&mut Statement<'_>) -> Result<(), rusqlite::Error>,
-    ) -> Result<u64, Fault> {
+        run: impl FnOnce(&mut Statement<'_>) -> Result<T, rusqlite::Error>,
+    ) -> Metered<T> {
         let meter = &self.meter;
-        let spent = self.kept.with_dependent_mut(|connection, statements| {
+        let (spent, ran) = self.kept.with_dependent_mut(|connection, statements| {
             let Some(statement) = statements.statements.get_mut(kept) else {
-                return Err(Fault::Forbidden("the statement was not prepared in this call"));
+                return (0, Err(Fault::Forbidden("the statement was not prepared in this call")));
             };
-            // With fewer, a parameter would keep what an earlier run bound to it.
-            if parameters.len() != statement.parameter_count() {
-                let message =
-                    format!("{} parameters were given, the statement takes {}", parameters.len(), statement.parameter_count());
-                return Err(Fault::Sql { code: rusqlite::ffi::SQLITE_RANGE, message });
-            }
-            for (index, value) in parameters.enumerate() {
-                statement.raw_bind_parameter(index + 1, Borrowed(value)).map_err(fault)?;
+            if let Err(fault) = bind(statement, parameters) {
+                return (0, Err(fault));
             }
             let in_transaction = !connection.is_autocommit();
             meter.allow_steps(steps);
             statement.reset_status(StatementStatus::VmStep);
-            let ran = run(statement);
+            let ran = run(statement).map_err(fault);
             meter.allow_steps(u64::MAX);
             let spent = u64::from(statement.get_status(StatementStatus::VmStep).cast_unsigned());
-            if in_transaction && connection.is_autocommit() {
-                // Said before SQLite's own error, since everything that the batch did is gone.
-                return Err(match ran.map_err(fault) {
-                    Err(machine @ Fault::Machine(_)) => machine,
-                    _ => Fault::Forbidden("a statement rolled the batch's transaction back: OR ROLLBACK is not allowed"),
-                });
+            let rolled_back = in_transaction && connection.is_autocommit();
+            match ran {
+                // Said before SQLite's own error, since all that the batch did is gone.
+                Ok(_) | Err(Fault::Sql { .. }) if rolled_back => (spent, Err(Fault::Forbidden(ROLLED_BACK))),
+                ran => (spent, ran),
             }
-            ran.map_err(fault)?;
-            Ok(spent)
         });
-        match spent {
-            Err(Fault::OutOfSteps) if self.meter.is_late() => Err(Fault::OutOfTime),
-            spent => spent,
+        match ran {
+            Err(Fault::OutOfSteps) if self.meter.is_late() => (spent, Err(Fault::OutOfTime)),
+            ran => (spent, ran),
         }
     }
+}
+
+const ROLLED_BACK: &str = "a statement rolled the batch's transaction back: OR ROLLBACK is not allowed";
+
+fn bind(statement: &mut Statement<'_>, parameters: &[ValueRef<'_>]) -> Result<(), Fault> {
+    let takes = statement.parameter_count();
+    // With fewer, a parameter would keep what an earlier run bound to it.
+    if parameters.len() != takes {
+        let message = format!("{} parameters were given, the statement takes {takes}", parameters.len());
+        return Err(Fault::Sql { code: rusqlite::ffi::SQLITE_RANGE, message });
+    }
+    for (index, value) in parameters.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, Borrowed(*value)).map_err(fault)?;
+    }
+    Ok(())
 }
 
 struct Borrowed<'v>(ValueRef<'v>);
@@ -309,4 +298,3 @@ pub(super) fn fault(error: rusqlite::Error) -> Fault {
         _ => Fault::Machine(error.into()),
     }
 }
-

@@ -44,7 +44,12 @@ impl Projection for Retail {
                 )
                 .describe("The customers who bought most, after cancellations.")
                 .optional("count", ParameterType::Integer, 10, "how many")
-                .optional("at_least", ParameterType::Integer, 0, "only those who bought for so many mils"),
+                .optional(
+                    "at_least",
+                    ParameterType::Integer,
+                    0,
+                    "only those who bought for so many mils",
+                ),
             )
             .query(
                 NamedQuery::sql("customer", "SELECT * FROM customers WHERE customer_id = :id")
@@ -183,7 +188,8 @@ fn add_descriptions(store: &Store, purchase: &Purchase) -> Result<()> {
     Ok(())
 }
 
-const ADD_TO_PRODUCT: &str = "INSERT INTO products VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET
+const ADD_TO_PRODUCT: &str =
+    "INSERT INTO products VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET
     description = coalesce(excluded.description, description),
     orders = orders + excluded.orders,
     units_placed = units_placed + excluded.units_placed,

@@ -1,0 +1,54 @@
+//! Compiled code on the disk, so that a restart does not compile again.
+//!
+//! A file is named after the component's digest and the engine that compiled it, and begins with the digest of its own content:
+//! one that was cut short or damaged is not loaded, but made anew.
+
+use super::engine::Engine;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+use std::path::PathBuf;
+use wasmtime::component::Component;
+
+/// Compiles a component, or finds it compiled.
+pub(super) fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<Component, wasmtime::Error> {
+    let file = file(engine, digest);
+    if let Some(component) = load(engine, &file) {
+        return Ok(component);
+    }
+    let component = Component::new(engine.wasmtime(), bytes)?;
+    // A cache that cannot be written costs time, nothing else.
+    if let Err(error) = store(&component, &file) {
+        tracing::warn!(%error, "compiled code could not be kept");
+    }
+    Ok(component)
+}
+
+fn file(engine: &Engine, digest: &str) -> PathBuf {
+    let mut compiler = DefaultHasher::new();
+    engine.wasmtime().precompile_compatibility_hash().hash(&mut compiler);
+    engine.cache().join(format!("{digest}-{:016x}.code", compiler.finish()))
+}
+
+#[allow(unsafe_code)]
+fn load(engine: &Engine, file: &std::path::Path) -> Option<Component> {
+    let content = std::fs::read(file).ok()?;
+    let (digest, code) = content.split_at_checked(blake3::OUT_LEN)?;
+    if blake3::hash(code).as_bytes() != digest {
+        return None;
+    }
+    // SAFETY: the code must come from `Component::serialize`. Only `store` writes such files, into a folder that is Laterna's
+    // own, and the digest has just shown that this one is whole.
+    unsafe { Component::deserialize(engine.wasmtime(), code) }.ok()
+}
+
+fn store(component: &Component, file: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+    let code = component.serialize()?;
+    let half = file.with_extension("half");
+    let mut written = std::fs::File::create(&half)?;
+    written.write_all(blake3::hash(&code).as_bytes())?;
+    written.write_all(&code)?;
+    written.sync_all()?;
+    std::fs::rename(&half, file)?;
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! One call of a component: a fresh instance, one budget, and a verdict that tells the component's faults from the machine's.
+
+use super::batch::Batch;
+use super::bindings::types::Value as Cell;
+use super::bindings::{Projection, ProjectionPre, fold};
+use super::component::Plugin;
+use super::engine::{Engine, Limits};
+use super::wasi::Stderr;
+use rusqlite::types::{Value, ValueRef};
+use std::any::Any;
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
+
+/// What a component reaches through `laterna:plugin/sql`. The one who calls a component implements it.
+pub trait Database: Any {
+    /// Prepares a statement, or finds it.
+    ///
+    /// # Errors
+    /// The statement's, or the machine's.
+    fn prepare(&mut self, sql: &str) -> Result<Prepared, DatabaseFault>;
+
+    /// Runs a statement within this many steps; answers the rows changed.
+    fn execute(&mut self, statement: usize, parameters: &[ValueRef<'_>], steps: u64) -> Metered<u64>;
+
+    /// Runs a statement within this many steps and shows its rows' cells, one by one, until `cell` has enough and answers
+    /// false.
+    fn query(
+        &mut self,
+        statement: usize,
+        parameters: &[ValueRef<'_>],
+        steps: u64,
+        cell: &mut dyn FnMut(ValueRef<'_>) -> bool,
+    ) -> Metered<()>;
+}
+
+/// A prepared statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// What the database calls it.
+    pub statement: usize,
+    /// How many parameters it takes.
+    pub parameters: usize,
+    /// The names of its result columns.
+    pub columns: Vec<String>,
+}
+
+/// What came of an execution, with the steps of SQLite's virtual machine that it took, also where it failed.
+pub type Metered<T> = (u64, Result<T, DatabaseFault>);
+
+/// Why a statement failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseFault {
+    /// The SQL or the data: the component is told, and may go on.
+    #[error("{message} (SQLite code {code})")]
+    Sql {
+        /// SQLite's extended result code.
+        code: i32,
+        /// SQLite's words.
+        message: String,
+    },
+    /// More steps than allowed: the call ends.
+    #[error("it ran out of its budget in SQLite")]
+    OutOfSteps,
+    /// More time than a question may take: the call ends.
+    #[error("it took too long")]
+    OutOfTime,
+    /// A rule that holds for the whole call was broken: the call ends.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// The machine's fault: the call ends, and nobody is convicted.
+    #[error("{0}")]
+    Machine(String),
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The component's doing, the same on every machine.
+    #[error(transparent)]
+    Verdict(#[from] Verdict),
+    /// The machine's, such as a full disk: says nothing about the component or the event.
+    #[error("{0}")]
+    Machine(String),
+    /// More time than a question may take.
+    #[error("it took too long")]
+    OutOfTime,
+}
+
+/// What a component did wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Verdict {
+    /// It said so itself.
+    #[error("{message}")]
+    Failed {
+        /// The event that it names.
+        position: Option<u64>,
+        /// Its words.
+        message: String,
+    },
+    /// It panicked, or did what WebAssembly forbids.
+    #[error("it trapped: {trap}{}", after_colon(stderr))]
+    Trapped {
+        /// WebAssembly's words.
+        trap: String,
+        /// What it wrote to standard error.
+        stderr: String,
+    },
+    /// It ran longer than its budget.
+    #[error("it used up its budget of {fuel} units of fuel")]
+    OutOfFuel {
+        /// The budget.
+        fuel: u64,
+    },
+    /// It wanted more memory than it may have.
+    #[error("it wanted more than its {bytes} bytes of memory")]
+    OutOfMemory {
+        /// The limit.
+        bytes: usize,
+    },
+    /// It did through SQL what it must not.
+    #[error("{0}")]
+    Forbidden(String),
+}
+
+fn after_colon(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// What a store holds for the length of one call.
+pub(super) struct Call {
+    /// `None` in `describe`, which runs without a store, and while a statement runs.
+    pub(super) database: Option<Box<dyn Database>>,
+    /// The statements that this call prepared. A component sees their places here, which depend on nothing before the call.
+    pub(super) statements: Vec<Prepared>,
+    pub(super) stderr: Stderr,
+    pub(super) answer_bytes: usize,
+    memory: Memory,
+}
+
+/// Refuses memory beyond the limit, and remembers that it did: the trap that follows says only `unreachable`.
+struct Memory {
+    limits: StoreLimits,
+    refused: bool,
+}
+
+impl wasmtime::ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = self.limits.memory_growing(current, desired, maximum)?;
+        self.refused |= !allowed;
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
+}
+
+impl Call {
+    fn new(database: Option<Box<dyn Database>>, limits: &Limits) -> Self {
+        let memory = StoreLimitsBuilder::new()
+            .memory_size(limits.memory_bytes)
+            .table_elements(100_000)
+            .instances(64)
+            .tables(64)
+            .memories(4)
+            .build();
+        Self {
+            database,
+            statements: Vec::new(),
+            stderr: Stderr::default(),
+            answer_bytes: limits.answer_bytes,
+            memory: Memory { limits: memory, refused: false },
+        }
+    }
+}
+
+/// Asks a component what it is.
+pub(super) fn describe(engine: &Engine, pre: &ProjectionPre<Call>) -> Result<fold::Manifest, CallError> {
+    run(engine, pre, None, |component, store| component.laterna_plugin_fold().call_describe(store)).1
+}
+
+impl Plugin {
+    /// Applies a batch to the store behind `database`, which is handed back.
+    ///
+    /// # Errors
+    /// What the component or the machine did wrong. The caller must roll back what was done.
+    pub fn apply<D: Database>(&self, batch: &Batch, database: D) -> (D, Result<(), CallError>) {
+        let (database, applied) =
+            self.call(database, |component, store| component.laterna_plugin_fold().call_apply(store, &batch.wit));
+        let applied = applied.and_then(|applied| {
+            applied.map_err(|failure| Verdict::Failed { position: failure.position, message: failure.message }.into())
+        });
+        (database, applied)
+    }
+
+    /// Asks a computed query; the arguments must be those of the manifest. Answers JSON.
+    ///
+    /// # Errors
+    /// What the component or the machine did wrong.
+    pub fn query<D: Database>(
+        &self,
+        name: &str,
+        arguments: &[(&str, Value)],
+        database: D,
+    ) -> (D, Result<String, CallError>) {
+        let arguments: Vec<fold::Argument> = arguments
+            .iter()
+            .map(|(name, value)| fold::Argument { name: (*name).to_owned(), value: to_cell(value.into()) })
+            .collect();
+        let (database, answered) =
+            self.call(database, |component, store| component.laterna_plugin_fold().call_query(store, name, &arguments));
+        let answered = answered.and_then(|answered| match answered {
+            Ok(json) if json.len() > self.engine.limits().answer_bytes => {
+                let limit = self.engine.limits().answer_bytes;
+                Err(Verdict::Forbidden(format!("its answer has more than {limit} bytes")).into())
+            }
+            Ok(json) => Ok(json),
+            Err(failure) => Err(Verdict::Failed { position: None, message: failure.message }.into()),
+        });
+        (database, answered)
+    }
+
+    fn call<D: Database, T>(
+        &self,
+        database: D,
+        call: impl FnOnce(&Projection, &mut Store<Call>) -> wasmtime::Result<T>,
+    ) -> (D, Result<T, CallError>) {
+        let (state, outcome) = run(&self.engine, &self.pre, Some(Box::new(database)), call);
+        let database: Option<Box<dyn Any>> = state.database.map(|database| database as _);
+        match database.and_then(|database| database.downcast().ok()) {
+            Some(database) => (*database, outcome),
+            None => unreachable!("a call gives back the database that it was given"),
+        }
+    }
+}
+
+/// Calls a component in a fresh instance, and takes the database out again whatever came of it.
+fn run<T>(
+    engine: &Engine,
+    pre: &ProjectionPre<Call>,
+    database: Option<Box<dyn Database>>,
+    call: impl FnOnce(&Projection, &mut Store<Call>) -> wasmtime::Result<T>,
+) -> (Call, Result<T, CallError>) {
+    let limits = engine.limits();
+    let mut store = Store::new(engine.wasmtime(), Call::new(database, limits));
+    store.limiter(|call| &mut call.memory);
+    let outcome = store
+        .set_fuel(limits.fuel)
+        .and_then(|()| pre.instantiate(&mut store))
+        .and_then(|component| call(&component, &mut store));
+    let state = store.into_data();
+    let outcome = outcome.map_err(|error| judge(&error, &state, limits));
+    (state, outcome)
+}
+
+/// Tells the component's faults from the machine's.
+fn judge(error: &wasmtime::Error, call: &Call, limits: &Limits) -> CallError {
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        return match stopped {
+            Stopped::OutOfFuel => Verdict::OutOfFuel { fuel: limits.fuel }.into(),
+            Stopped::OutOfTime => CallError::OutOfTime,
+            Stopped::Forbidden(what) => Verdict::Forbidden(what.clone()).into(),
+            Stopped::Machine(what) => CallError::Machine(what.clone()),
+        };
+    }
+    if call.memory.refused {
+        return Verdict::OutOfMemory { bytes: limits.memory_bytes }.into();
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Verdict::OutOfFuel { fuel: limits.fuel }.into(),
+        // How deep a stack goes hangs on the compiler and the processor.
+        Some(Trap::StackOverflow) => CallError::Machine("it used up its call stack: it recurses too deeply".to_owned()),
+        trap => {
+            let trap = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
+            Verdict::Trapped { trap, stderr: call.stderr.text() }.into()
+        }
+    }
+}
+
+/// Why a host function ends the call it was called in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stopped {
+    #[error("out of fuel")]
+    OutOfFuel,
+    #[error("out of time")]
+    OutOfTime,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    Machine(String),
+}
+
+fn to_cell(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(integer) => Cell::Integer(integer),
+        ValueRef::Real(real) => Cell::Real(real),
+        ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(blob) => Cell::Blob(blob.to_vec()),
+    }
+}

@@ -1,0 +1,153 @@
+//! From bytes to a component that can be run: [`Compiled`], then [`Linked`], then [`Plugin`].
+
+use super::bindings::ProjectionPre;
+use super::call::{self, Call, CallError};
+use super::engine::Engine;
+use super::manifest::Manifest;
+use super::{cache, sql, wasi};
+use wasmtime::component::Component;
+
+/// Why a file is not a component that Laterna runs.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It is larger than a component may be.
+    #[error("the file has {bytes} bytes; a component may have {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is something else.
+    #[error("the file is not WebAssembly")]
+    NotWasm,
+    /// It is a core module.
+    #[error("the file is a core WebAssembly module, not a component: build it with `--target wasm32-wasip2`")]
+    CoreModule,
+    /// It is damaged, or uses what Laterna does not run.
+    #[error("the component is not valid: {0}")]
+    Invalid(String),
+    /// It imports what it must not.
+    #[error("the component imports what Laterna does not offer: {}", .0.join(", "))]
+    Imports(Vec<String>),
+    /// It is of another world.
+    #[error("the component is not a projection: it does not export `{FOLD}`")]
+    Exports,
+    /// It has the right names with other types.
+    #[error("the component was built against another version of the contract: {0}")]
+    Contract(String),
+    /// It does not say what it is.
+    #[error("the component does not describe itself: {0}")]
+    Describe(CallError),
+    /// What it says of itself does not hold.
+    #[error("the component's manifest is not in order: {0}")]
+    Manifest(String),
+}
+
+/// What every projection exports.
+const FOLD: &str = "laterna:plugin/fold@0.1.0";
+
+/// Valid WebAssembly, compiled.
+pub struct Compiled {
+    engine: Engine,
+    component: Component,
+    digest: String,
+}
+
+/// A component of the right world that imports nothing else than it may.
+pub struct Linked {
+    engine: Engine,
+    pre: ProjectionPre<Call>,
+    digest: String,
+}
+
+/// A component that can be run.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(super) engine: Engine,
+    pub(super) pre: ProjectionPre<Call>,
+    manifest: Manifest,
+    digest: String,
+}
+
+impl Compiled {
+    /// Compiles a component, or finds it compiled.
+    ///
+    /// # Errors
+    /// It is too large, or not a valid component.
+    pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        let limit = engine.limits().component_bytes;
+        if bytes.len() > limit {
+            return Err(LoadError::TooLarge { bytes: bytes.len(), limit });
+        }
+        match bytes.get(..8) {
+            Some(header) if header[..4] != *b"\0asm" => return Err(LoadError::NotWasm),
+            Some(header) if header[4..] == [1, 0, 0, 0] => return Err(LoadError::CoreModule),
+            Some(_) => {}
+            None => return Err(LoadError::NotWasm),
+        }
+        let digest = blake3::hash(bytes).to_hex().to_string();
+        let component = cache::compile(engine, bytes, &digest)
+            .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
+        Ok(Self { engine: engine.clone(), component, digest })
+    }
+
+    /// Checks its imports and exports against the contract.
+    ///
+    /// # Errors
+    /// The imports that it must not have, all of them; or what its exports lack.
+    pub fn link(self) -> Result<Linked, LoadError> {
+        let Self { engine, component, digest } = self;
+        let contract = component.component_type();
+        let foreign: Vec<String> = contract
+            .imports(engine.wasmtime())
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| !sql::offers(name) && !wasi::offers(name))
+            .collect();
+        if !foreign.is_empty() {
+            return Err(LoadError::Imports(foreign));
+        }
+        if contract.exports(engine.wasmtime()).all(|(name, _)| name != FOLD) {
+            return Err(LoadError::Exports);
+        }
+        let mismatch = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
+        let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
+        let pre = ProjectionPre::new(pre).map_err(mismatch)?;
+        Ok(Linked { engine, pre, digest })
+    }
+}
+
+impl Linked {
+    /// Lets it say what it is, and checks that.
+    ///
+    /// # Errors
+    /// It fails to, or what it says does not hold.
+    pub fn describe(self) -> Result<Plugin, LoadError> {
+        let Self { engine, pre, digest } = self;
+        let described = call::describe(&engine, &pre).map_err(LoadError::Describe)?;
+        let manifest = Manifest::check(described).map_err(LoadError::Manifest)?;
+        Ok(Plugin { engine, pre, manifest, digest })
+    }
+}
+
+impl Plugin {
+    /// All three steps.
+    ///
+    /// # Errors
+    /// As of each step.
+    pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        Compiled::new(engine, bytes)?.link()?.describe()
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The BLAKE3 digest of its file, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}

@@ -1,0 +1,87 @@
+//! WebAssembly as Laterna runs it.
+
+use super::call::Call;
+use super::{sql, wasi};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasmtime::component::Linker;
+use wasmtime::{Config, OptLevel};
+
+/// What one component, and one call of it, may use. Recorded with a release, since verdicts follow from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a component's file.
+    pub component_bytes: usize,
+    /// Bytes of linear memory in an instance.
+    pub memory_bytes: usize,
+    /// Fuel of one call, whether it carries one event or ten thousand: about one unit for an instruction of WebAssembly;
+    /// SQLite's steps, host calls and bytes are charged to it too.
+    pub fuel: u64,
+    /// Bytes that a query may answer, to the component from SQL, or by it to a person.
+    pub answer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { component_bytes: 64 << 20, memory_bytes: 64 << 20, fuel: 4_000_000_000, answer_bytes: 16 << 20 }
+    }
+}
+
+/// The WebAssembly engine, shared by all components. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: wasmtime::Engine,
+    linker: Linker<Call>,
+    cache: PathBuf,
+    limits: Limits,
+}
+
+impl Engine {
+    /// An engine that keeps compiled code in the folder `cache`.
+    ///
+    /// # Errors
+    /// This machine cannot run WebAssembly.
+    pub fn new(cache: &Path, limits: Limits) -> Result<Self, wasmtime::Error> {
+        let engine = wasmtime::Engine::new(&config())?;
+        let mut linker = Linker::new(&engine);
+        sql::define(&mut linker)?;
+        wasi::define(&mut linker)?;
+        Ok(Self { inner: Arc::new(Inner { engine, linker, cache: cache.to_owned(), limits }) })
+    }
+
+    /// The limits of everything that runs in it.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.engine
+    }
+
+    pub(super) fn linker(&self) -> &Linker<Call> {
+        &self.inner.linker
+    }
+
+    pub(super) fn cache(&self) -> &Path {
+        &self.inner.cache
+    }
+}
+
+/// Deterministic on every machine: one bit pattern for NaN, relaxed SIMD pinned down, no threads; what runs is counted, not
+/// timed.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .max_wasm_stack(1 << 20);
+    config
+}

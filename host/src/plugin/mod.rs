@@ -1,0 +1,38 @@
+//! Components: checked, compiled, described, and called within limits.
+//!
+//! The only folder that names wasmtime. It knows nothing of the log, of the read stores or of HTTP: what a component may reach
+//! is behind [`Database`], which its caller hands in for each call.
+//!
+//! A component passes through three types, so that one that was not checked cannot be run:
+//! bytes → [`Compiled`] → [`Linked`] → [`Plugin`].
+//!
+//! In reading order:
+//! * [`engine`]: WebAssembly as Laterna runs it, deterministic and metered
+//! * [`component`]: from bytes to a [`Plugin`]
+//! * `cache`: compiled code on the disk
+//! * [`manifest`]: what a component says of itself, checked
+//! * `bindings`: the contract of `wit/` as Rust
+//! * [`batch`]: events as they cross
+//! * [`call`]: one call in a fresh instance, and why it failed
+//! * `sql`: the host's side of `laterna:plugin/sql`
+//! * `wasi`: what Rust's standard library needs, and nothing more
+
+pub mod batch;
+mod bindings;
+mod cache;
+pub mod call;
+pub mod component;
+pub mod engine;
+pub mod manifest;
+mod sql;
+mod wasi;
+
+pub use batch::{Batch, Envelope};
+pub use call::{CallError, Database, DatabaseFault, Metered, Prepared, Verdict};
+pub use component::{Compiled, Linked, LoadError, Plugin};
+pub use engine::{Engine, Limits};
+pub use manifest::{Manifest, NamedQuery, Parameter, ParameterType, Selector};
+
+/// Counts up with whatever can change what a component makes of the same events: the engine's settings, the price of a host
+/// call, SQLite's version. A store made under another number is made anew.
+pub const ABI: u32 = 1;
