@@ -1,4 +1,26 @@
-//! Laterna: a projection host.
+//! Laterna: a projection host. It owns an append-only event log and SQLite read stores, and runs projections as sandboxed
+//! WebAssembly components.
+//!
+//! # Layout
+//!
+//! Data flows one way: `http → log → projector → plugin → store → http`.
+//!
+//! * [`log`]: the event log
+//! * [`plugin`]: components, checked, compiled, and called within limits
+//! * [`store`]: read stores
+//! * [`projector`]: folds the log into the stores
+//! * [`release`]: components in the drop folder become releases that serve
+//! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
+//! * [`http`]: the host over HTTP
+//! * [`cli`]: the command line
+
+pub mod cli;
+pub mod config;
+pub mod data_dir;
+pub mod host;
+pub mod http;
 pub mod log;
 pub mod plugin;
+pub mod projector;
+pub mod release;
 pub mod store;

@@ -1,2 +1,7 @@
 //! The `laterna` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    laterna::cli::run()
+}

@@ -1,0 +1,113 @@
+//! `laterna build`
+
+use super::Failure;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Build component crates to WebAssembly
+#[derive(clap::Args)]
+pub struct Build {
+    /// Folders of component crates [default: all of projections/]
+    paths: Vec<PathBuf>,
+    /// Where the components go, each as <name>.wasm
+    #[arg(long, default_value = "target/components")]
+    out: PathBuf,
+    /// Answer in JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Build {
+    pub fn run(self) -> Result<(), Failure> {
+        let paths = if self.paths.is_empty() { examples()? } else { self.paths };
+        let built = build(&paths, &self.out)?;
+        if self.json {
+            println!("{}", serde_json::json!({ "components": built }));
+        } else {
+            built.iter().for_each(|file| println!("built {}", file.display()));
+        }
+        Ok(())
+    }
+}
+
+/// The example components.
+pub fn examples() -> Result<Vec<PathBuf>, Failure> {
+    let folder = Path::new("projections");
+    let entries = fs::read_dir(folder).map_err(|error| {
+        format!("`projections/` cannot be read here: {error}. Run this in a folder that has it, or name the crates to build.")
+    })?;
+    let mut crates = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.join("Cargo.toml").is_file() {
+            crates.push(path);
+        }
+    }
+    crates.sort();
+    Ok(crates)
+}
+
+/// Builds component crates; answers the components' files.
+pub fn build(crates: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>, Failure> {
+    provide_target()?;
+    fs::create_dir_all(out)?;
+    crates.iter().map(|path| build_crate(path, out)).collect()
+}
+
+fn build_crate(path: &Path, out: &Path) -> Result<PathBuf, Failure> {
+    let manifest = path.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest)
+        .map_err(|error| format!("{}: {error}. Name the folder of a crate.", manifest.display()))?;
+    let table: toml::Table = toml::from_str(&text)?;
+    let name = table.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
+    let name = name.ok_or_else(|| format!("{} is not the manifest of a package", manifest.display()))?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics", "--manifest-path"])
+        .arg(&manifest)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo cannot be run: {error}. Install Rust with rustup."))?;
+    if !output.status.success() {
+        return Err(format!("{name} does not build; cargo says why above").into());
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let wasm = messages.lines().filter_map(|line| artifact(line, name)).next_back();
+    let wasm = wasm.ok_or_else(|| {
+        format!("{name} builds no component: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`")
+    })?;
+    let built = out.join(format!("{name}.wasm"));
+    // Renamed into its place, so that who watches the folder never sees half of it.
+    let half = out.join(format!(".{name}.half"));
+    fs::copy(&wasm, &half)?;
+    fs::rename(&half, &built)?;
+    Ok(built)
+}
+
+/// The component that a message of cargo speaks of, if it is of this package.
+fn artifact(line: &str, name: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let of_package = message["target"]["name"].as_str()?.replace('_', "-") == name.replace('_', "-");
+    let files = message["filenames"].as_array()?;
+    let wasm = files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm"))?;
+    (message["reason"] == "compiler-artifact" && of_package).then(|| PathBuf::from(wasm))
+}
+
+/// Makes sure that Rust's standard library for components is there.
+fn provide_target() -> Result<(), Failure> {
+    let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
+    let there = libraries.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir());
+    if there {
+        return Ok(());
+    }
+    eprintln!("the target {TARGET} is missing: installing it with rustup");
+    let added = Command::new("rustup").args(["target", "add", TARGET]).status();
+    if added.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    Err(format!("components need Rust's target {TARGET}, and it could not be installed. Run: rustup target add {TARGET}").into())
+}

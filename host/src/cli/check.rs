@@ -1,0 +1,79 @@
+//! `laterna check`
+
+use super::Failure;
+use crate::plugin::{Engine, Limits, Selector};
+use crate::release::{self, Checked};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Check components without deploying them: imports, exports, manifest, schema, queries
+#[derive(clap::Args)]
+pub struct Check {
+    /// Components
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Answer in JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub fn run(self) -> Result<(), Failure> {
+        // Nothing is kept of a check.
+        let cache = std::env::temp_dir().join("laterna-check");
+        std::fs::create_dir_all(&cache)?;
+        let engine = Engine::new(&cache, Limits::default()).map_err(|error| format!("{error:#}"))?;
+        let mut refused = 0;
+        for file in &self.files {
+            let checked = check(&engine, file);
+            refused += usize::from(checked.is_err());
+            if self.json {
+                println!("{}", as_json(file, &checked));
+            } else {
+                print(file, &checked);
+            }
+        }
+        if refused > 0 {
+            return Err(format!("{refused} of {} files are refused", self.files.len()).into());
+        }
+        Ok(())
+    }
+}
+
+fn check(engine: &Engine, file: &Path) -> Result<Checked, String> {
+    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    release::check(engine, &stem, &bytes).map_err(|error| error.to_string())
+}
+
+fn as_json(file: &Path, checked: &Result<Checked, String>) -> serde_json::Value {
+    match checked {
+        Ok(checked) => json!({
+            "file": file,
+            "ok": true,
+            "digest": checked.plugin.digest(),
+            "manifest": checked.plugin.manifest(),
+        }),
+        Err(reason) => json!({ "file": file, "ok": false, "reason": reason }),
+    }
+}
+
+fn print(file: &Path, checked: &Result<Checked, String>) {
+    let Checked { plugin, relations } = match checked {
+        Ok(checked) => checked,
+        Err(reason) => return println!("{}: refused: {reason}", file.display()),
+    };
+    let manifest = plugin.manifest();
+    let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let consumes = manifest.consumes.iter().map(|subscription| match &subscription.what {
+        Selector::Type(name) => name.clone(),
+        Selector::Category(name) => format!("{name}-*"),
+    });
+    let consumes: Vec<String> = consumes.collect();
+    println!("{}: ok", file.display());
+    println!("  {} {}: {}", manifest.name, manifest.version, manifest.description);
+    println!("  consumes  {}", if consumes.is_empty() { "every event".to_owned() } else { consumes.join(", ") });
+    println!("  tables    {}", names(relations.iter().map(|relation| relation.name.as_str()).collect()));
+    println!("  queries   {}", names(manifest.queries.iter().map(|query| query.name.as_str()).collect()));
+    println!("  digest    {}", plugin.digest());
+}

@@ -1,0 +1,158 @@
+//! The host that a command talks to, over HTTP.
+
+use super::{Failure, Host};
+use crate::config::Settings;
+use crate::data_dir::DataDir;
+use crate::{host, http};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use ureq::http::Response;
+use ureq::{Agent, Body, SendBody};
+
+/// A connection to a host.
+pub struct Client {
+    base: String,
+    agent: Agent,
+    /// The host, where it runs in this process for this command alone.
+    _opened: Option<Opened>,
+}
+
+/// A host that is open for as long as this lives.
+struct Opened {
+    host: Arc<host::Host>,
+    runtime: Runtime,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.host.stop.cancel();
+        if let Some(serving) = self.serving.take() {
+            // What failed was told by the request that failed.
+            let _ = self.runtime.block_on(serving);
+        }
+        self.host.close();
+    }
+}
+
+/// What a host answered.
+pub struct Answer {
+    /// Its JSON.
+    pub body: Value,
+    /// `Laterna-Position`, where it carries one.
+    pub position: Option<u64>,
+}
+
+impl Client {
+    /// Connects to a host by its address.
+    pub fn at(base: &str) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).build();
+        Self { base: base.trim_end_matches('/').to_owned(), agent: config.into(), _opened: None }
+    }
+
+    /// Connects to the host that a command was given: by its address, by its data directory, or by opening that directory.
+    pub fn connect(given: &Host) -> Result<Self, Failure> {
+        if let Some(url) = &given.url {
+            if !url.starts_with("http://") {
+                return Err(format!("`{url}` does not begin with http://; TLS ends at the reverse proxy").into());
+            }
+            return Ok(Self::at(url));
+        }
+        if !given.data.is_dir() {
+            let data = given.data.display();
+            return Err(format!(
+                "there is no data directory `{data}`: start a host with `laterna serve --data {data}`, or name one with --data or --url"
+            )
+            .into());
+        }
+        let data = DataDir::open(&given.data)?;
+        match data.served_at() {
+            Some(address) => Ok(Self::at(&format!("http://{address}"))),
+            None => Self::open(given),
+        }
+    }
+
+    fn open(given: &Host) -> Result<Self, Failure> {
+        let config = Settings::default().complete(&given.data)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let (host, listener) = runtime.block_on(async {
+            let host = Arc::new(host::Host::open(&given.data, config)?);
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            Ok::<_, Failure>((host, listener))
+        })?;
+        let base = format!("http://{}", listener.local_addr()?);
+        let serving = Some(runtime.spawn(http::serve(Arc::clone(&host), listener)));
+        Ok(Self { _opened: Some(Opened { host, runtime, serving }), ..Self::at(&base) })
+    }
+
+    /// Asks; a problem becomes a failure with its detail.
+    pub fn get(&self, path: &str) -> Result<Answer, Failure> {
+        let asked = self.agent.get(format!("{}{path}", self.base)).call();
+        answer(asked.map_err(|error| self.unreachable(&error))?)
+    }
+
+    /// Sends a body.
+    pub fn post(&self, path: &str, content_type: &str, body: &mut dyn Read) -> Result<Answer, Failure> {
+        let request = self.agent.post(format!("{}{path}", self.base)).content_type(content_type);
+        let mut body = body;
+        let sent = request.send(SendBody::from_reader(&mut body));
+        answer(sent.map_err(|error| self.unreachable(&error))?)
+    }
+
+    /// Follows a feed, event by event: each with its name and its data. Ends when the host does.
+    pub fn follow(&self, path: &str, mut each: impl FnMut(&str, &str) -> Result<(), Failure>) -> Result<(), Failure> {
+        let request = self.agent.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
+        let response = request.call().map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            return answer(response).map(drop);
+        }
+        let (mut name, mut data) = (String::new(), String::new());
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            let line = line?;
+            match line.split_once(':') {
+                Some(("event", value)) => value.trim_start().clone_into(&mut name),
+                Some(("data", value)) => {
+                    data.push_str(if data.is_empty() { "" } else { "\n" });
+                    data.push_str(value.strip_prefix(' ').unwrap_or(value));
+                }
+                None if line.is_empty() && !data.is_empty() => {
+                    each(&name, &data)?;
+                    name.clear();
+                    data.clear();
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        format!("{} does not answer: {error}. Is the host running?", self.base).into()
+    }
+}
+
+fn answer(mut response: Response<Body>) -> Result<Answer, Failure> {
+    let position = response.headers().get("laterna-position").and_then(|value| value.to_str().ok()?.parse().ok());
+    let status = response.status();
+    let text = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+    if status.is_success() {
+        return Ok(Answer { body: serde_json::from_str(&text)?, position });
+    }
+    let problem: Value = serde_json::from_str(&text).unwrap_or_default();
+    let detail = problem["detail"].as_str().unwrap_or(&text);
+    let mut said = format!("{detail} ({} {})", status.as_u16(), problem["type"].as_str().unwrap_or("without a type"));
+    // What an import had stored when it met its fault.
+    if let (Some(stored), Some(skipped)) = (problem["stored"].as_u64(), problem["skipped"].as_u64()) {
+        said = format!("{said}\n{stored} events were stored before it, and {skipped} were known.");
+    }
+    Err(said.into())
+}
+
+/// A name as one segment of a path.
+pub fn segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,67 @@
+//! `laterna demo`
+
+use super::connect::Client;
+use super::{Failure, build, import, serve};
+use crate::config::Settings;
+use crate::data_dir::DataDir;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The first 2,000 events of a real shop's year.
+const EVENTS: &str = "projections/retail/sample/online_retail.sample2000.events.jsonl";
+
+/// Build the example components, import real purchases, and serve what they make of them
+#[derive(clap::Args)]
+pub struct Demo {
+    /// The data directory; made where it is not there
+    #[arg(long, env = "LATERNA_DATA", default_value = "demo-data")]
+    data: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Demo {
+    pub fn run(self) -> Result<(), Failure> {
+        if !Path::new(EVENTS).is_file() {
+            return Err(format!("{EVENTS} is not here: run the demo in the root of Laterna's repository").into());
+        }
+        eprintln!("building the example components …");
+        let data = DataDir::open(&self.data)?;
+        build::build(&build::examples()?, &data.components())?;
+        serve::serve(&self.data, self.settings, |address| try_it(&address))
+    }
+}
+
+/// Imports the events, waits until they are folded, and says what to try.
+fn try_it(address: &SocketAddr) -> Result<(), Failure> {
+    let base = format!("http://{address}");
+    let client = Client::at(&base);
+    let imported = import::import(&client, Path::new(EVENTS))?;
+    let wait = Duration::from_secs(30).as_secs();
+    let top = client.get(&format!("/projections/retail/queries/top_customers?count=3&fresh=true&timeout={wait}"))?;
+    println!(
+        "\n{} events of a real shop imported, {} known already; `retail` has folded them up to position {}.",
+        imported["stored"],
+        imported["skipped"],
+        top.position.unwrap_or(0)
+    );
+    println!("Its three best customers:\n\n{}", super::show::rows(top.body["rows"].as_array().map_or(&[], Vec::as_slice)));
+    println!("\nTry, in another terminal:\n");
+    for path in [
+        "/projections/retail",
+        "/projections/retail/tables/products?order=placed_mils.desc&limit=5",
+        "/projections/retail/tables/customers?country=eq.France",
+        "/projections/retail/queries/share?country=France",
+        "/events?after=1990",
+    ] {
+        println!("  curl '{base}{path}'");
+    }
+    println!("  curl -N -H 'Accept: text/event-stream' '{base}/events?after=1998'");
+    println!(
+        "  curl '{base}/streams/customer-12345/events' -H 'Content-Type: application/json' \\\n    -d '{{\"events\": [{{\"type\": \"CustomerRegistered\", \"data\": {{\"customer_id\": \"12345\", \"country\": \"Norway\"}}}}]}}'"
+    );
+    println!("  curl '{base}/projections/retail/queries/customer?id=12345&fresh=true'");
+    println!("\nCtrl-C ends it.");
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The command line: one file for each subcommand.
+//!
+//! Commands that talk to a host do so over HTTP, whether the host runs elsewhere (`--url`), on this data directory, or not at
+//! all: then `connect` opens the directory for as long as the command takes.
+
+mod append;
+mod build;
+mod check;
+mod connect;
+mod demo;
+mod import;
+mod query;
+mod serve;
+mod show;
+mod status;
+mod tail;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// A projection host: an append-only event log, SQLite read stores, and projections as sandboxed WebAssembly components.
+#[derive(Parser)]
+#[command(name = "laterna", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+    Build(build::Build),
+    Check(check::Check),
+    Status(status::Status),
+    Append(append::Append),
+    Tail(tail::Tail),
+    Query(query::Query),
+    Import(import::Import),
+}
+
+/// Which host a command talks to, and how it answers.
+#[derive(Args)]
+struct Host {
+    /// The data directory of the host
+    #[arg(long, env = "LATERNA_DATA", default_value = "data", conflicts_with = "url")]
+    data: PathBuf,
+    /// The address of a running host, such as http://127.0.0.1:7070
+    #[arg(long, env = "LATERNA_URL")]
+    url: Option<String>,
+    /// Answer in JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a command ends with when it cannot do its work: a line for people, with what to do next.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs the command line; answers the exit code: 0 done, 1 failed, 2 misuse.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let level = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("LATERNA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let outcome = match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Build(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Status(command) => command.run(),
+        Command::Append(command) => command.run(),
+        Command::Tail(command) => command.run(),
+        Command::Query(command) => command.run(),
+        Command::Import(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if is_closed_pipe(&*failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whoever read our output has enough, as `head` does.
+fn is_closed_pipe(failure: &(dyn std::error::Error + 'static)) -> bool {
+    let io = failure.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,30 @@
+//! Answers as people read them in a terminal.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// A table with a line for each row.
+pub fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns.iter().copied()).add_rows(rows);
+    table.trim_fmt()
+}
+
+/// Rows of objects, all with the same members.
+pub fn rows(rows: &[Value]) -> String {
+    let Some(first) = rows.first().and_then(Value::as_object) else {
+        return "no rows".to_owned();
+    };
+    let columns: Vec<&str> = first.keys().map(String::as_str).collect();
+    table(&columns, rows.iter().map(|row| columns.iter().map(|column| cell(&row[*column])).collect()))
+}
+
+/// A value without the quotes that JSON puts around text.
+pub fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,227 @@
+//! The limits and settings of a host: from `laterna.toml`, the environment (`LATERNA_…`) and flags, the later ones first.
+
+use crate::{log, plugin, projector, store};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What an operator may set. What is not set has its default.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address to serve on; port 0 takes any free one [default: 127.0.0.1:7070]
+    #[arg(long, env = "LATERNA_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Serve beyond this machine, although nobody has to show a token
+    #[arg(long, env = "LATERNA_INSECURE", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure: Option<bool>,
+    /// Bytes of a request's body [default: 16 MiB]
+    #[arg(long, env = "LATERNA_REQUEST_BYTES")]
+    pub request_bytes: Option<usize>,
+    /// Bytes of an event, payload and metadata together [default: 1 MiB]
+    #[arg(long, env = "LATERNA_EVENT_BYTES")]
+    pub event_bytes: Option<usize>,
+    /// Events, or rows, that a page may have [default: 10000]
+    #[arg(long, env = "LATERNA_PAGE_ROWS")]
+    pub page_rows: Option<usize>,
+    /// Bytes that an answer may have [default: 16 MiB]
+    #[arg(long, env = "LATERNA_ANSWER_BYTES")]
+    pub answer_bytes: Option<usize>,
+    /// Milliseconds that a query may take [default: 5000]
+    #[arg(long, env = "LATERNA_QUERY_MS")]
+    pub query_ms: Option<u64>,
+    /// Milliseconds that a query may wait for its position at most, whatever its `timeout` says [default: 30000]
+    #[arg(long, env = "LATERNA_WAIT_MS")]
+    pub wait_ms: Option<u64>,
+    /// Milliseconds between two heartbeats of a feed that is followed [default: 10000]
+    #[arg(long, env = "LATERNA_HEARTBEAT_MS")]
+    pub heartbeat_ms: Option<u64>,
+    /// Feeds that may be followed at once [default: 1000]
+    #[arg(long, env = "LATERNA_FOLLOWERS")]
+    pub followers: Option<usize>,
+    /// Bytes of a component's file [default: 64 MiB]
+    #[arg(long, env = "LATERNA_COMPONENT_BYTES")]
+    pub component_bytes: Option<usize>,
+    /// Bytes of memory of a component [default: 64 MiB]
+    #[arg(long, env = "LATERNA_MEMORY_BYTES")]
+    pub memory_bytes: Option<usize>,
+    /// Fuel of one call of a component, about one unit for an instruction [default: 4000000000]
+    #[arg(long, env = "LATERNA_FUEL")]
+    pub fuel: Option<u64>,
+    /// Pages of 4 KiB that a read store may have [default: 16777216]
+    #[arg(long, env = "LATERNA_STORE_PAGES")]
+    pub store_pages: Option<u32>,
+    /// Readers of one read store at once [default: 8]
+    #[arg(long, env = "LATERNA_STORE_READERS")]
+    pub store_readers: Option<usize>,
+    /// Events that are folded in one transaction at most [default: 10000]
+    #[arg(long, env = "LATERNA_BATCH_EVENTS")]
+    pub batch_events: Option<usize>,
+    /// Bytes that are folded in one transaction at most [default: 8 MiB]
+    #[arg(long, env = "LATERNA_BATCH_BYTES")]
+    pub batch_bytes: Option<usize>,
+    /// Requests that may wait for the log's writer [default: 4096]
+    #[arg(long, env = "LATERNA_LOG_QUEUE")]
+    pub log_queue: Option<usize>,
+    /// Bytes of requests that may wait for the log's writer [default: 64 MiB]
+    #[arg(long, env = "LATERNA_LOG_QUEUE_BYTES")]
+    pub log_queue_bytes: Option<u32>,
+    /// Requests that the log stores in one transaction at most [default: 1024]
+    #[arg(long, env = "LATERNA_LOG_GROUP")]
+    pub log_group: Option<usize>,
+    /// Pages of the log that are read at once [default: 8]
+    #[arg(long, env = "LATERNA_LOG_READERS")]
+    pub log_readers: Option<usize>,
+}
+
+/// A host's settings, complete.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it serves.
+    pub listen: SocketAddr,
+    /// It may serve beyond this machine without tokens.
+    pub insecure: bool,
+    /// The log's limits.
+    pub log: log::Options,
+    /// A component's limits.
+    pub plugin: plugin::Limits,
+    /// A read store's limits.
+    pub store: store::Limits,
+    /// How the log is fed to projections.
+    pub projector: projector::Options,
+    /// The limits of what people ask.
+    pub http: Http,
+}
+
+/// The limits of what people ask.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Bytes of a request's body; a bulk import's is not limited, its lines are.
+    pub request_bytes: usize,
+    /// Bytes of an event, payload and metadata together.
+    pub event_bytes: usize,
+    /// Events, or rows, that a page may have.
+    pub page_rows: usize,
+    /// Bytes that an answer may have.
+    pub answer_bytes: usize,
+    /// Time that a query may take.
+    pub query: Duration,
+    /// Time that a query may wait for its position at most.
+    pub wait: Duration,
+    /// Time between two heartbeats.
+    pub heartbeat: Duration,
+    /// Feeds that may be followed at once.
+    pub followers: usize,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `laterna.toml` cannot be read.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `laterna.toml` is not as it should be.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its place.
+        message: String,
+    },
+    /// The settings do not go together.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl Settings {
+    /// Completes the settings with those of `laterna.toml` in the data directory, where there is one, and the defaults.
+    ///
+    /// # Errors
+    /// The file is not as it should be, or the settings do not go together.
+    pub fn complete(self, data: &Path) -> Result<Config, Error> {
+        let path = data.join("laterna.toml");
+        let file = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(Error::File { path, source }),
+        };
+        let syntax = |error: toml::de::Error| Error::Syntax { path: path.clone(), message: error.to_string() };
+        // Checked by itself first, so that an error names a line of the file.
+        toml::from_str::<Self>(&file).map_err(syntax)?;
+        let mut table: toml::Table = toml::from_str(&file).map_err(syntax)?;
+        let given = toml::Table::try_from(&self).map_err(|error| Error::Unfit(error.to_string()))?;
+        table.extend(given);
+        let merged: Self = table.try_into().map_err(|error: toml::de::Error| Error::Unfit(error.to_string()))?;
+        merged.check()
+    }
+
+    fn check(self) -> Result<Config, Error> {
+        let (log, plugin) = (log::Options::default(), plugin::Limits::default());
+        let (store, projector) = (store::Limits::default(), projector::Options::default());
+        let ms = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
+        let answer_bytes = self.answer_bytes.unwrap_or(16 << 20);
+        let config = Config {
+            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070))),
+            insecure: self.insecure.unwrap_or(false),
+            log: log::Options {
+                queue: self.log_queue.unwrap_or(log.queue),
+                group: self.log_group.unwrap_or(log.group),
+                queue_bytes: self.log_queue_bytes.unwrap_or(log.queue_bytes),
+                readers: self.log_readers.unwrap_or(log.readers),
+            },
+            plugin: plugin::Limits {
+                component_bytes: self.component_bytes.unwrap_or(plugin.component_bytes),
+                memory_bytes: self.memory_bytes.unwrap_or(plugin.memory_bytes),
+                fuel: self.fuel.unwrap_or(plugin.fuel),
+                answer_bytes,
+            },
+            store: store::Limits {
+                pages: self.store_pages.unwrap_or(store.pages),
+                readers: self.store_readers.unwrap_or(store.readers),
+                ..store
+            },
+            projector: projector::Options {
+                batch_events: self.batch_events.unwrap_or(projector.batch_events),
+                batch_bytes: self.batch_bytes.unwrap_or(projector.batch_bytes),
+                ..projector
+            },
+            http: Http {
+                request_bytes: self.request_bytes.unwrap_or(16 << 20),
+                event_bytes: self.event_bytes.unwrap_or(1 << 20),
+                page_rows: self.page_rows.unwrap_or(10_000),
+                answer_bytes,
+                query: ms(self.query_ms, 5_000),
+                wait: ms(self.wait_ms, 30_000),
+                heartbeat: ms(self.heartbeat_ms, 10_000),
+                followers: self.followers.unwrap_or(1_000),
+            },
+        };
+        let must_not_be_0 = [
+            ("log_queue", config.log.queue),
+            ("log_group", config.log.group),
+            ("log_readers", config.log.readers),
+            ("log_queue_bytes", config.log.queue_bytes as usize),
+            ("store_readers", config.store.readers),
+            ("batch_events", config.projector.batch_events),
+            ("batch_bytes", config.projector.batch_bytes),
+            ("page_rows", config.http.page_rows),
+        ];
+        if let Some((name, _)) = must_not_be_0.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::Unfit(format!("`{name}` is 0: it must be 1 at least")));
+        }
+        if !config.listen.ip().is_loopback() && !config.insecure {
+            return Err(Error::Unfit(format!(
+                "{} can be reached from other machines, and nobody has to show a token: listen on 127.0.0.1, or say --insecure",
+                config.listen
+            )));
+        }
+        Ok(config)
+    }
+}

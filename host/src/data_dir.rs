@@ -1,0 +1,128 @@
+//! The folder that holds everything, and the lock that lets one host at a time use it.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A data directory. See the layout in ARCHITECTURE.md.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// Held by the one host that uses a data directory. The file says where it serves.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A folder or file cannot be made or read.
+    #[error("{path}: {source}")]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another host uses it.
+    #[error("the data directory {0} is in use by another laterna")]
+    InUse(PathBuf),
+}
+
+impl DataDir {
+    /// Makes the folders that are missing.
+    ///
+    /// # Errors
+    /// One cannot be made.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let data = Self { root: root.to_owned() };
+        for folder in [data.components(), data.stores(), data.cache()] {
+            fs::create_dir_all(&folder).map_err(|source| Error::Io { path: folder, source })?;
+        }
+        Ok(data)
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The event log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log.db")
+    }
+
+    /// What is deployed.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.root.join("control.db")
+    }
+
+    /// The folder that components are dropped into.
+    #[must_use]
+    pub fn components(&self) -> PathBuf {
+        self.root.join("components")
+    }
+
+    /// The folder of the read stores, one folder for each component.
+    #[must_use]
+    pub fn stores(&self) -> PathBuf {
+        self.root.join("stores")
+    }
+
+    /// The folder of compiled code. May be deleted.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Takes the directory for this process.
+    ///
+    /// # Errors
+    /// Another host has it.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        let path = self.lock_file();
+        let io = |source| Error::Io { path: path.clone(), source };
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { file }),
+            Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(self.root.clone())),
+            Err(fs::TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
+    /// Where the host that has the directory serves, if one does.
+    #[must_use]
+    pub fn served_at(&self) -> Option<SocketAddr> {
+        let mut file = File::options().read(true).write(true).open(self.lock_file()).ok()?;
+        // Whoever gets the lock finds nobody there; what the file says is then left over from a crash.
+        if file.try_lock().is_ok() {
+            return None;
+        }
+        let mut address = String::new();
+        file.read_to_string(&mut address).ok()?;
+        address.trim().parse().ok()
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.root.join("laterna.lock")
+    }
+}
+
+impl Lock {
+    /// Says where this host serves.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn announce(&mut self, address: SocketAddr) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        writeln!(self.file, "{address}")
+    }
+}

@@ -1,0 +1,85 @@
+//! A host: the log, the releases and what serves them, opened and closed as one.
+
+use crate::config::Config;
+use crate::data_dir::{self, DataDir, Lock};
+use crate::log::{self, Log};
+use crate::plugin::Engine;
+use crate::release::{self, Releases};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// A running host.
+pub struct Host {
+    /// Its settings.
+    pub config: Config,
+    /// Its log.
+    pub log: Log,
+    /// Its components.
+    pub releases: Releases,
+    /// The log's head when the host was opened: its stores must have got so far before it is ready.
+    pub started_at: u64,
+    /// Tells everything that serves to end.
+    pub stop: CancellationToken,
+    /// Places for those who follow feeds.
+    pub followers: Arc<Semaphore>,
+    lock: Mutex<Lock>,
+}
+
+/// Why a host cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Data(#[from] data_dir::Error),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The components cannot be read.
+    #[error(transparent)]
+    Release(#[from] release::Error),
+    /// This machine cannot run WebAssembly.
+    #[error("WebAssembly cannot be run here: {0}")]
+    Engine(String),
+}
+
+impl Host {
+    /// Opens a data directory: the log, then what folds it. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Something of it cannot be opened, or another host has it.
+    pub fn open(data: &Path, config: Config) -> Result<Self, Error> {
+        let data = DataDir::open(data)?;
+        let lock = data.lock()?;
+        let log = Log::open(&data.log(), &config.log)?;
+        let engine = Engine::new(&data.cache(), config.plugin.clone())
+            .map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let releases = Releases::open(&data, &engine, &log, &config.store, &config.projector)?;
+        Ok(Self {
+            started_at: log.head(),
+            stop: CancellationToken::new(),
+            followers: Arc::new(Semaphore::new(config.http.followers)),
+            lock: Mutex::new(lock),
+            config,
+            log,
+            releases,
+        })
+    }
+
+    /// Says in the data directory where this host serves, for commands that are given the directory alone.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn announce(&self, address: SocketAddr) -> std::io::Result<()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address)
+    }
+
+    /// Stops folding, then closes the log. Blocks until then.
+    pub fn close(&self) {
+        self.stop.cancel();
+        self.releases.stop();
+        self.log.close();
+    }
+}

@@ -1,0 +1,33 @@
+//! The shapes that answers have in common.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// The position that an answer is as of, or that an append ended at.
+pub const POSITION: HeaderName = HeaderName::from_static("laterna-position");
+/// The number of the release that answered.
+pub const RELEASE: HeaderName = HeaderName::from_static("laterna-release");
+
+/// JSON with the position that it is as of.
+pub fn at_position(status: StatusCode, position: u64, body: &impl Serialize) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    response.headers_mut().insert(POSITION, HeaderValue::from(position));
+    response
+}
+
+/// The address of a following page, on this host.
+pub fn page_url(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    parameters.iter().filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| {
+        query.append_pair(name, value);
+    });
+    format!("{path}?{}", query.finish())
+}
+
+/// A name as one segment of a path.
+pub fn path_segment(name: &str) -> String {
+    // A form's encoding, but for the space, which a path writes otherwise.
+    form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
+}

@@ -1,0 +1,236 @@
+//! Events as JSON, coming in and going out.
+
+use super::problem::{Code, Problem};
+use crate::log::{Expected, NewEvent, StoredEvent};
+use crate::plugin::batch::rfc3339;
+use base64::Engine;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+/// Bytes of a name or an id.
+const NAME_BYTES: usize = 255;
+
+/// An event in the body of an append.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferedEvent {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    event_type: String,
+    schema_version: Option<u32>,
+    data: Option<Box<RawValue>>,
+    metadata: Option<Box<RawValue>>,
+    occurred_at: Option<String>,
+    visibility: Option<Visibility>,
+    correlation_id: Option<String>,
+    causation_id: Option<String>,
+}
+
+/// A line of an import: an event with its stream. What only the log can say is skipped, so that what was read from a log can be
+/// imported as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportLine {
+    stream: String,
+    id: Option<String>,
+    #[serde(rename = "type")]
+    event_type: String,
+    schema_version: Option<u32>,
+    data: Option<Box<RawValue>>,
+    metadata: Option<Box<RawValue>>,
+    occurred_at: Option<String>,
+    visibility: Option<Visibility>,
+    correlation_id: Option<String>,
+    causation_id: Option<String>,
+    #[serde(rename = "position")]
+    _position: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "revision")]
+    _revision: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "recorded_at")]
+    _recorded_at: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "source")]
+    _source: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "module")]
+    _module: Option<serde::de::IgnoredAny>,
+}
+
+/// Who may read an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Everyone.
+    Public,
+    /// Its module.
+    Internal,
+}
+
+impl ImportLine {
+    /// The stream and the event.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(self, event_bytes: usize) -> Result<(String, NewEvent), Problem> {
+        let event = OfferedEvent {
+            id: self.id,
+            event_type: self.event_type,
+            schema_version: self.schema_version,
+            data: self.data,
+            metadata: self.metadata,
+            occurred_at: self.occurred_at,
+            visibility: self.visibility,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+        };
+        check_stream(&self.stream)?;
+        Ok((self.stream, event.check(event_bytes)?))
+    }
+}
+
+impl OfferedEvent {
+    /// The event.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(self, event_bytes: usize) -> Result<NewEvent, Problem> {
+        check_name("type", Some(&self.event_type))?;
+        check_name("id", self.id.as_deref())?;
+        check_name("correlation_id", self.correlation_id.as_deref())?;
+        check_name("causation_id", self.causation_id.as_deref())?;
+        if let Some(at) = &self.occurred_at {
+            check_time(at)?;
+        }
+        if self.schema_version == Some(0) {
+            return Err(Problem::new(Code::BadRequest, "`schema_version` is 0; versions count from 1"));
+        }
+        let json = |value: Option<Box<RawValue>>| value.map(|value| value.get().as_bytes().to_vec());
+        let event = NewEvent {
+            id: self.id,
+            event_type: self.event_type,
+            schema_version: self.schema_version.unwrap_or(1),
+            module: String::new(),
+            internal: self.visibility == Some(Visibility::Internal),
+            occurred_at: self.occurred_at,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            content_type: String::new(),
+            data: json(self.data).unwrap_or_else(|| b"null".to_vec()),
+            metadata: json(self.metadata).unwrap_or_default(),
+        };
+        if event.bytes() > event_bytes {
+            let detail = format!(
+                "the event's data and metadata have {} bytes; {event_bytes} are allowed. Keep large content elsewhere and \
+                 refer to it, or raise `event_bytes`.",
+                event.bytes()
+            );
+            return Err(Problem::new(Code::EventTooLarge, detail).with("limit_bytes", event_bytes));
+        }
+        Ok(event)
+    }
+}
+
+/// Makes sure that a stream can be called so.
+///
+/// # Errors
+/// It cannot.
+pub fn check_stream(stream: &str) -> Result<(), Problem> {
+    check_name("stream", Some(stream))
+}
+
+fn check_name(what: &str, name: Option<&str>) -> Result<(), Problem> {
+    match name {
+        Some("") => Err(Problem::new(Code::BadRequest, format!("`{what}` is empty; give it a name or leave it out"))),
+        Some(name) if name.len() > NAME_BYTES => {
+            let detail = format!("`{what}` has {} bytes; {NAME_BYTES} are allowed", name.len());
+            Err(Problem::new(Code::BadRequest, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_time(at: &str) -> Result<(), Problem> {
+    let bytes = at.as_bytes();
+    let shaped = bytes.get(4) == Some(&b'-') && bytes.get(10).is_some_and(|t| b"Tt".contains(t)) && at.len() <= 64;
+    if shaped && at.parse::<jiff::Timestamp>().is_ok() && !at.contains('[') {
+        return Ok(());
+    }
+    let at: String = at.chars().take(64).collect();
+    let detail = format!("`occurred_at` is `{at}`; write RFC 3339, such as `2010-12-01T08:26:00Z`");
+    Err(Problem::new(Code::BadRequest, detail))
+}
+
+/// What a caller expects of a stream: a word or a number.
+///
+/// # Errors
+/// It is neither.
+pub fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Expected, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Revision(u64),
+        Word(String),
+        Other(serde::de::IgnoredAny),
+    }
+    match Given::deserialize(deserializer)? {
+        Given::Revision(revision) => Ok(Expected::Revision(revision)),
+        Given::Word(word) if word == "any" => Ok(Expected::Any),
+        Given::Word(word) if word == "no-stream" => Ok(Expected::NoStream),
+        Given::Word(word) if word == "stream-exists" => Ok(Expected::StreamExists),
+        Given::Word(_) | Given::Other(_) => Err(serde::de::Error::custom(
+            "`expected` should be any, no-stream, stream-exists, or the revision of the stream's last event",
+        )),
+    }
+}
+
+/// An event as it goes out.
+#[derive(Serialize)]
+pub struct EventJson<'a> {
+    position: u64,
+    source: &'a str,
+    id: &'a str,
+    stream: &'a str,
+    revision: u64,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    schema_version: u32,
+    module: &'a str,
+    visibility: Visibility,
+    occurred_at: String,
+    recorded_at: String,
+    correlation_id: Option<&'a str>,
+    causation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_base64: Option<String>,
+    metadata: Option<&'a RawValue>,
+}
+
+impl<'a> From<&'a StoredEvent> for EventJson<'a> {
+    fn from(event: &'a StoredEvent) -> Self {
+        let recorded_at = rfc3339(event.recorded_at_us);
+        let filled = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        let content_type = filled(&event.content_type);
+        let data = serde_json::from_slice(&event.data).ok().filter(|_| content_type.is_none());
+        Self {
+            position: event.position,
+            source: &event.source,
+            id: &event.id,
+            stream: &event.stream,
+            revision: event.revision,
+            event_type: &event.event_type,
+            schema_version: event.schema_version,
+            module: &event.module,
+            visibility: if event.internal { Visibility::Internal } else { Visibility::Public },
+            occurred_at: event.occurred_at.clone().unwrap_or_else(|| recorded_at.clone()),
+            recorded_at,
+            correlation_id: filled(&event.correlation_id),
+            causation_id: filled(&event.causation_id),
+            content_type,
+            data_base64: data.is_none().then(|| base64::prelude::BASE64_STANDARD.encode(&event.data)),
+            data,
+            metadata: serde_json::from_slice(&event.metadata).ok(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Following the log over server-sent events: what stands there, then what comes, for as long as somebody reads.
+
+use super::App;
+use super::event_json::EventJson;
+use super::problem::{Code, Problem};
+use crate::log::{Filter, StoredEvent};
+use axum::response::sse::{Event, Sse};
+use futures_util::stream::{self, Stream};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, timeout_at};
+
+/// Events that are read from the log at once, and wait in memory for a slow reader.
+const AHEAD: usize = 256;
+/// Bytes of them, give or take one event.
+const AHEAD_BYTES: usize = 1 << 20;
+
+/// The events behind `after`, each with its position as its id. A heartbeat carries the position reached where nothing was to be
+/// shown, so that a reader can come back to it.
+pub fn follow(
+    app: App,
+    after: u64,
+    filter: Filter,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let Ok(place) = Arc::clone(&app.host.followers).try_acquire_owned() else {
+        let most = app.config().followers;
+        return Err(Problem::new(Code::TooManyFollowers, format!("{most} feeds are followed; raise `followers`.")));
+    };
+    let head = app.host.log.watch_head();
+    let last_said = Instant::now();
+    let follower = Follower { app, filter, through: after, waiting: VecDeque::new(), head, last_said, _place: place };
+    Ok(Sse::new(stream::unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        Some((Ok(event), follower))
+    })))
+}
+
+struct Follower {
+    app: App,
+    filter: Filter,
+    /// The position up to which the log was looked at.
+    through: u64,
+    waiting: VecDeque<StoredEvent>,
+    head: watch::Receiver<u64>,
+    last_said: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next thing to say; `None` ends the feed, when the host stops or the log fails.
+    async fn next(&mut self) -> Option<Event> {
+        let stop = self.app.host.stop.clone();
+        let event = stop.run_until_cancelled(self.next_event()).await??;
+        self.last_said = Instant::now();
+        Some(event)
+    }
+
+    async fn next_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                let position = event.position.to_string();
+                return Event::default().id(position).json_data(EventJson::from(&event)).ok();
+            }
+            let heartbeat = self.last_said + self.app.config().heartbeat;
+            let visible = *self.head.borrow_and_update();
+            if self.through < visible {
+                self.read_ahead(visible).await?;
+                if self.waiting.is_empty() && Instant::now() >= heartbeat {
+                    return self.heartbeat();
+                }
+                continue;
+            }
+            match timeout_at(heartbeat, self.head.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return None,
+                Err(_) => return self.heartbeat(),
+            }
+        }
+    }
+
+    async fn read_ahead(&mut self, visible: u64) -> Option<()> {
+        let (after, filter) = (self.through, self.filter.clone());
+        let read = self.app.host.log.read(move |reader| reader.page(after, visible, &filter, AHEAD, AHEAD_BYTES)).await;
+        let page = read.inspect_err(|error| tracing::error!(%error, "a feed ends: the log cannot be read")).ok()?;
+        self.through = page.through;
+        self.waiting.extend(page.events);
+        Some(())
+    }
+
+    fn heartbeat(&self) -> Option<Event> {
+        let position = self.through;
+        let beat = serde_json::json!({ "position": position });
+        Event::default().event("heartbeat").id(position.to_string()).json_data(beat).ok()
+    }
+}

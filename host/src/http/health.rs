@@ -1,0 +1,43 @@
+//! `/health`: alive, ready and behind, told apart.
+
+use super::App;
+use super::answer::at_position;
+use crate::projector;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+/// `GET /health/live`: the process answers.
+pub async fn live() -> Json<Value> {
+    Json(json!({ "status": "alive" }))
+}
+
+/// `GET /health/ready`: every projection that can has reached the log's head as of the start.
+pub async fn ready(State(app): State<App>) -> Response {
+    let head = app.host.log.head();
+    let (mut catching_up, mut behind, mut halted) = (Vec::new(), Vec::new(), Vec::new());
+    for component in app.host.releases.iter() {
+        let Some(live) = &component.live else { continue };
+        let applied = live.store.progress().applied;
+        let name = component.name.as_str();
+        if let projector::State::Halted(halt) = live.running.state() {
+            halted.push(json!({ "projection": name, "position": applied, "reason": halt.to_string() }));
+        } else if applied < app.host.started_at {
+            catching_up.push(json!({ "projection": name, "position": applied, "wanted": app.host.started_at }));
+        } else if applied < head {
+            behind.push(json!({ "projection": name, "position": applied, "lag_events": head - applied }));
+        }
+    }
+    let is_ready = catching_up.is_empty();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": if is_ready { "ready" } else { "catching-up" },
+        "head": head,
+        "catching_up": catching_up,
+        "behind": behind,
+        "halted": halted,
+    });
+    at_position(status, head, &body)
+}

@@ -1,0 +1,112 @@
+//! Bulk import: one event a line, streamed. Stored chunk by chunk, so that what came before a bad line is kept.
+
+use super::App;
+use super::answer;
+use super::event_json::ImportLine;
+use super::problem::{Code, Problem};
+use crate::log::{Imported, NewEvent};
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures_util::StreamExt;
+use serde_json::json;
+
+/// Events that one transaction takes.
+const CHUNK_EVENTS: usize = 1_000;
+/// Bytes that one transaction takes, give or take a line.
+const CHUNK_BYTES: usize = 4 << 20;
+/// Bytes that a line may have besides its event's data and metadata.
+const ENVELOPE_BYTES: usize = 64 << 10;
+
+/// Takes a body of NDJSON; answers what was stored and what was known.
+pub async fn import(app: &App, body: Body) -> Result<Response, Problem> {
+    let mut import = Import { app, chunk: Vec::new(), chunk_bytes: 0, done: Imported::default(), lines: 0 };
+    let read = import.read(body).await;
+    // What came before a fault is stored before the fault is told.
+    let stored = import.store().await;
+    if let Err(problem) = read.and(stored) {
+        let Import { done, .. } = import;
+        let position = if done.last_position == 0 { app.host.log.head() } else { done.last_position };
+        return Err(problem.with("stored", done.stored).with("skipped", done.skipped).with("last_position", position));
+    }
+    let Imported { stored, skipped, .. } = import.done;
+    let last_position = if import.done.last_position == 0 { app.host.log.head() } else { import.done.last_position };
+    let answer = json!({ "stored": stored, "skipped": skipped, "last_position": last_position });
+    Ok(answer::at_position(StatusCode::OK, last_position, &answer))
+}
+
+struct Import<'a> {
+    app: &'a App,
+    chunk: Vec<(String, NewEvent)>,
+    chunk_bytes: usize,
+    done: Imported,
+    lines: u64,
+}
+
+impl Import<'_> {
+    async fn read(&mut self, body: Body) -> Result<(), Problem> {
+        let line_bytes = self.app.config().event_bytes + ENVELOPE_BYTES;
+        let mut pieces = body.into_data_stream();
+        let mut begun: Vec<u8> = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| {
+                let detail = "the body ended before it was complete. Send it again from where it stopped: events that have \
+                              ids and were stored are skipped.";
+                Problem::new(Code::BadRequest, detail)
+            })?;
+            let mut rest = &piece[..];
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                begun.extend_from_slice(&rest[..end]);
+                rest = &rest[end + 1..];
+                self.line(&begun).await?;
+                begun.clear();
+            }
+            begun.extend_from_slice(rest);
+            if begun.len() > line_bytes {
+                return Err(self.bad_line(&format!("it has more than {line_bytes} bytes")));
+            }
+        }
+        self.line(&begun).await
+    }
+
+    async fn line(&mut self, line: &[u8]) -> Result<(), Problem> {
+        self.lines += 1;
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let parsed: ImportLine = serde_json::from_slice(line).map_err(|error| self.bad_line(&error.to_string()))?;
+        let lines = self.lines;
+        let (stream, event) =
+            parsed.check(self.app.config().event_bytes).map_err(|problem| problem.with("line", lines))?;
+        self.chunk_bytes += event.bytes();
+        self.chunk.push((stream, event));
+        if self.chunk.len() >= CHUNK_EVENTS || self.chunk_bytes >= CHUNK_BYTES {
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    async fn store(&mut self) -> Result<(), Problem> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        self.chunk_bytes = 0;
+        let imported = self.app.host.log.import(std::mem::take(&mut self.chunk)).await??;
+        self.done.stored += imported.stored;
+        self.done.skipped += imported.skipped;
+        self.done.last_position = imported.last_position;
+        match imported.refused {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn bad_line(&self, why: &str) -> Problem {
+        let detail = format!(
+            "line {}: {why}. The lines before it are stored. Mend it and send the file again: events that have ids and were \
+             stored are skipped.",
+            self.lines
+        );
+        Problem::new(Code::BadImportLine, detail).with("line", self.lines)
+    }
+}

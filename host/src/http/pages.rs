@@ -1,0 +1,47 @@
+//! What a person finds by hand: what there is, and what an error means.
+
+use super::App;
+use super::problem::{Code, Problem};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use include_dir::{Dir, include_dir};
+use serde_json::{Value, json};
+
+static ERRORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../docs/errors");
+
+/// `GET /`
+pub async fn index(State(app): State<App>) -> Json<Value> {
+    let projections: Vec<String> =
+        app.host.releases.iter().map(|component| format!("/projections/{}", component.name)).collect();
+    Json(json!({
+        "laterna": env!("CARGO_PKG_VERSION"),
+        "head": app.host.log.head(),
+        "projections": projections,
+        "routes": [
+            "POST   /streams/{stream}/events",
+            "GET    /streams/{stream}/events?from=&limit=&direction=",
+            "DELETE /streams/{stream}",
+            "POST   /events",
+            "GET    /events?after=&limit=&type=&category=&module=",
+            "GET    /projections",
+            "GET    /projections/{name}",
+            "GET    /projections/{name}/tables/{table}?column=eq.value&order=column.desc&limit=&offset=&select=",
+            "GET    /projections/{name}/queries/{query}?parameter=value",
+            "GET    /health/live",
+            "GET    /health/ready",
+            "GET    /errors/{code}",
+        ],
+    }))
+}
+
+/// `GET /errors/{code}`: the page of a problem's type.
+pub async fn error(Path(code): Path<String>) -> Result<Response, Problem> {
+    let page = ERRORS.get_file(format!("{code}.md")).and_then(|file| file.contents_utf8());
+    let Some(page) = page else {
+        let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        return Err(Problem::new(Code::NotFound, format!("no error is called `{code}`; there are: {}", codes.join(", "))));
+    };
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page).into_response())
+}

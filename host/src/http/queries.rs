@@ -1,0 +1,114 @@
+//! `/projections/{name}/queries/{query}`: what a component answers by name.
+
+use super::parameters::{Parameters, unfit};
+use super::problem::{Code, Problem};
+use super::reading::{Freshness, answered, find};
+use super::{App, cells};
+use crate::plugin::{CallError, NamedQuery, Parameter, ParameterType};
+use crate::store::{Bounds, Snapshot};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use rusqlite::types::Value as Cell;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+/// `GET /projections/{name}/queries/{query}?param=value`
+pub async fn ask(
+    State(app): State<App>,
+    Path((name, query)): Path<(String, String)>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let (component, live) = find(&app, &name)?;
+    let freshness = Freshness::take(&app, &mut parameters)?;
+    let queries = &live.plugin.manifest().queries;
+    let Some(query) = queries.iter().find(|known| known.name == query) else {
+        let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+        let detail = format!("`{name}` has no query `{query}`; it has: {}", names.join(", "));
+        return Err(Problem::new(Code::QueryNotFound, detail));
+    };
+    let arguments = arguments(query, &mut parameters)?;
+    parameters.finish()?;
+    freshness.reach(component, live).await?;
+    match query.sql.clone() {
+        Some(sql) => {
+            let bounds = Bounds {
+                rows: app.config().page_rows,
+                bytes: app.config().answer_bytes,
+                time: app.config().query,
+            };
+            let (position, rows) = live
+                .store
+                .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
+                    Ok((snapshot.position(), snapshot.query(&sql, &borrowed(&arguments), &bounds)?))
+                })
+                .await?;
+            let columns = rows.columns;
+            let rows: Vec<_> = rows.rows.into_iter().map(|row| cells::row(&columns, row)).collect();
+            Ok(answered(live.release, position, &json!({ "rows": rows, "next": null })))
+        }
+        None => {
+            let (plugin, name, time) = (live.plugin.clone(), query.name.clone(), app.config().query);
+            let (position, json) = live
+                .store
+                .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
+                    let asked = snapshot.lend(time, |session| {
+                        let (session, answer) = plugin.query(&name, &borrowed(&arguments), session);
+                        (session, answer.map_err(failed))
+                    })?;
+                    Ok((snapshot.position(), asked))
+                })
+                .await?;
+            // It goes out as it stands, once it is known to be JSON.
+            let json = RawValue::from_string(json).map_err(|error| {
+                Problem::new(Code::QueryFailed, format!("the component's answer is not JSON: {error}"))
+            })?;
+            Ok(answered(live.release, position, &json))
+        }
+    }
+}
+
+fn borrowed(arguments: &[(String, Cell)]) -> Vec<(&str, Cell)> {
+    arguments.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
+}
+
+/// The arguments of a query, checked, with defaults filled in.
+fn arguments(query: &NamedQuery, parameters: &mut Parameters) -> Result<Vec<(String, Cell)>, Problem> {
+    let argument = |parameter: &Parameter| {
+        let Parameter { name, of_type, default, description } = parameter;
+        let value = match (parameters.take(name)?, default) {
+            (Some(text), _) => typed(name, *of_type, &text)?,
+            (None, Some(default)) => default.clone(),
+            (None, None) => {
+                let detail = format!("query `{}` needs `{name}`: {description}", query.name);
+                return Err(Problem::new(Code::BadParameter, detail).with("parameter", name.as_str()));
+            }
+        };
+        Ok((name.clone(), value))
+    };
+    query.parameters.iter().map(argument).collect()
+}
+
+fn typed(name: &str, of_type: ParameterType, text: &str) -> Result<Cell, Problem> {
+    match of_type {
+        ParameterType::Text => Ok(Cell::Text(text.to_owned())),
+        ParameterType::Integer => text.parse().map(Cell::Integer).map_err(|_| unfit(name, text, "an integer")),
+        ParameterType::Real => text.parse().map(Cell::Real).map_err(|_| unfit(name, text, "a number")),
+        ParameterType::Boolean => {
+            let parsed: Result<bool, _> = text.parse();
+            parsed.map(|boolean| Cell::Integer(boolean.into())).map_err(|_| unfit(name, text, "true or false"))
+        }
+    }
+}
+
+fn failed(error: CallError) -> Problem {
+    match error {
+        CallError::Verdict(verdict) => Problem::new(Code::QueryFailed, format!("the component could not answer: {verdict}")),
+        CallError::OutOfTime => {
+            Problem::new(Code::QueryTooSlow, "the component took too long to answer. Ask for less, or raise `query_ms`.")
+        }
+        CallError::Machine(what) => {
+            tracing::error!(%what, "a query failed");
+            Problem::new(Code::QueryFailed, "the machine could not run the query; the host's standard error says why.")
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `/streams/{stream}`: appending to one stream, reading it, closing it.
+
+use super::answer::{self, page_url};
+use super::event_json::{EventJson, OfferedEvent, check_stream, expected};
+use super::parameters::{Parameters, unfit};
+use super::problem::{Code, Problem};
+use super::{App, body};
+use crate::log::{Append, Direction, Expected, NewEvent, StreamAppend};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppendBody {
+    #[serde(default = "any", deserialize_with = "expected")]
+    expected: Expected,
+    events: Vec<OfferedEvent>,
+}
+
+fn any() -> Expected {
+    Expected::Any
+}
+
+/// `POST /streams/{stream}/events`
+pub async fn append(
+    State(app): State<App>,
+    Path(stream): Path<String>,
+    parameters: Parameters,
+    body: Body,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    check_stream(&stream)?;
+    let body: AppendBody = body::json(body, app.config().request_bytes).await?;
+    let events = check_events(body.events, app.config().event_bytes)?;
+    let streams = vec![StreamAppend { stream, expected: body.expected, events }];
+    let appended = app.host.log.append(Append { streams }).await??;
+    let [stream] = appended.streams.as_slice() else {
+        unreachable!("one stream was asked for, and one is answered");
+    };
+    let answer = json!({
+        "first_position": stream.first_position,
+        "last_position": stream.last_position,
+        "last_revision": stream.last_revision,
+        "repeated": appended.repeated,
+    });
+    let is_new = !appended.repeated && stream.first_position.is_some();
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(answer::at_position(status, appended.position, &answer))
+}
+
+/// The events of an append, each checked; a problem names the place of its event.
+pub fn check_events(events: Vec<OfferedEvent>, event_bytes: usize) -> Result<Vec<NewEvent>, Problem> {
+    let check = |(index, event): (usize, OfferedEvent)| event.check(event_bytes).map_err(|problem| problem.with("event", index));
+    events.into_iter().enumerate().map(check).collect()
+}
+
+/// `GET /streams/{stream}/events?from=&limit=&direction=`
+pub async fn read(
+    State(app): State<App>,
+    Path(stream): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let limit = parameters.take_limit(app.config().page_rows)?;
+    let from = parameters.take_as::<u64>("from", "a revision, from 0")?;
+    let direction = match parameters.take("direction")?.as_deref() {
+        None | Some("forwards") => Direction::Forwards,
+        Some("backwards") => Direction::Backwards,
+        Some(other) => return Err(unfit("direction", other, "forwards or backwards")),
+    };
+    parameters.finish()?;
+    let start = match direction {
+        Direction::Forwards => 0,
+        Direction::Backwards => u64::MAX,
+    };
+    let (name, bytes) = (stream.clone(), app.config().answer_bytes);
+    let (closed, page) = app
+        .host
+        .log
+        .read(move |reader| {
+            let page = reader.stream(&name, from.unwrap_or(start), direction, limit, bytes)?;
+            Ok((reader.is_closed(&name)?, page))
+        })
+        .await?;
+    if closed {
+        return Err(crate::log::Refusal::StreamClosed { stream }.into());
+    }
+    let Some(page) = page else {
+        return Err(crate::log::Refusal::NoStream { stream }.into());
+    };
+    let (word, next) = match (direction, page.events.last()) {
+        (Direction::Forwards, last) => ("forwards", last.map(|last| last.revision + 1)),
+        (Direction::Backwards, last) => ("backwards", last.and_then(|last| last.revision.checked_sub(1))),
+    };
+    let next = next.filter(|_| page.more).map(|from| {
+        let path = format!("/streams/{}/events", answer::path_segment(&stream));
+        page_url(&path, &[("from", &from.to_string()), ("limit", &limit.to_string()), ("direction", word)])
+    });
+    let events: Vec<EventJson<'_>> = page.events.iter().map(EventJson::from).collect();
+    Ok(answer::at_position(StatusCode::OK, page.through, &json!({ "events": events, "next": next })))
+}
+
+/// `DELETE /streams/{stream}`
+pub async fn close(
+    State(app): State<App>,
+    Path(stream): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let closed = app.host.log.close_stream(stream).await??;
+    Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &json!({ "last_revision": closed.last_revision })))
+}
+
+/// A path whose percent-encoding is not UTF-8.
+pub fn bad_path(what: &str) -> Problem {
+    Problem::new(Code::BadParameter, format!("the address is not UTF-8 once its percent-encoding is undone: {what}"))
+}

@@ -1,0 +1,56 @@
+//! A file's bytes, checked as a whole: the component, its manifest, its schema and its queries.
+
+use crate::plugin::{Engine, LoadError, Plugin};
+use crate::store::{Relation, SchemaError, check_schema};
+
+/// A component that may be deployed.
+pub struct Checked {
+    /// The component.
+    pub plugin: Plugin,
+    /// The tables and views that it makes.
+    pub relations: Vec<Relation>,
+}
+
+/// Why a file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RejectError {
+    /// It is not a component that Laterna runs.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Its schema, or a query over it, is not one that a read model may have.
+    #[error("its schema: {0}")]
+    Schema(#[from] SchemaError),
+    /// The file is called otherwise than the component calls itself.
+    #[error("the file is called `{file}.wasm`, and the component calls itself `{manifest}`: rename one of them")]
+    Name {
+        /// The file's stem.
+        file: String,
+        /// The manifest's name.
+        manifest: String,
+    },
+    /// Two files would be the same component.
+    #[error("another file is called `{0}.wasm` too: a component's name is used once, whatever its module")]
+    Twice(String),
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    File(#[from] std::io::Error),
+    /// Its store cannot be made, or it cannot be started.
+    #[error("it cannot be started: {0}")]
+    Start(String),
+}
+
+/// Checks a component that lies in a file called `stem`.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn check(engine: &Engine, stem: &str, bytes: &[u8]) -> Result<Checked, RejectError> {
+    let plugin = Plugin::load(engine, bytes)?;
+    let manifest = plugin.manifest();
+    if manifest.name != stem {
+        return Err(RejectError::Name { file: stem.to_owned(), manifest: manifest.name.clone() });
+    }
+    let queries: Vec<(&str, &str)> =
+        manifest.queries.iter().filter_map(|query| Some((query.name.as_str(), query.sql.as_deref()?))).collect();
+    let relations = check_schema(&manifest.schema, &queries)?;
+    Ok(Checked { plugin, relations })
+}

@@ -1,0 +1,176 @@
+//! What serves: the components of the drop folder, as they are taken at the start.
+
+use super::component::{Checked, RejectError};
+use super::control::{Control, Record, State};
+use super::folder::{self, Dropped};
+use super::{Error, component};
+use crate::data_dir::DataDir;
+use crate::log::Log;
+use crate::plugin::{ABI, Engine, Plugin};
+use crate::projector::{self, Running};
+use crate::store::{self, Store};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+/// A component that was dropped, whatever became of it.
+pub struct Component {
+    /// Its name: the stem of its file.
+    pub name: String,
+    /// The module whose folder it lies in; empty for none.
+    pub module: String,
+    /// Its releases, newest first.
+    pub releases: Vec<Record>,
+    /// The one that serves, if any does.
+    pub live: Option<Live>,
+}
+
+/// A release that serves.
+pub struct Live {
+    /// Its number.
+    pub release: u64,
+    /// Its code.
+    pub plugin: Plugin,
+    /// Its read store.
+    pub store: Store,
+    /// Its threads.
+    pub running: Running,
+}
+
+/// The components and what serves of them.
+pub struct Releases {
+    components: BTreeMap<String, Component>,
+}
+
+/// What a release needs to be started.
+struct Parts<'a> {
+    data: &'a DataDir,
+    engine: &'a Engine,
+    log: &'a Log,
+    store_limits: &'a store::Limits,
+    projector: &'a projector::Options,
+}
+
+impl Releases {
+    /// Takes the components of the drop folder and starts them. A file that is refused harms nothing else.
+    ///
+    /// # Errors
+    /// The folder or `control.db` cannot be read.
+    pub fn open(
+        data: &DataDir,
+        engine: &Engine,
+        log: &Log,
+        store_limits: &store::Limits,
+        projector: &projector::Options,
+    ) -> Result<Self, Error> {
+        let mut control = Control::open(&data.control())?;
+        let parts = Parts { data, engine, log, store_limits, projector };
+        let mut components = BTreeMap::new();
+        for dropped in folder::list(&data.components())? {
+            if components.contains_key(&dropped.name) {
+                let twice = RejectError::Twice(dropped.name.clone());
+                tracing::warn!(file = %dropped.path.display(), reason = %twice, "the component is refused");
+                continue;
+            }
+            let component = parts.take(&mut control, &dropped)?;
+            components.insert(component.name.clone(), component);
+        }
+        // Deleting a file withdraws nothing.
+        for (name, module) in control.live_components()? {
+            if !components.contains_key(&name) {
+                tracing::warn!(component = %name, "its file is gone from the folder; its last release goes on serving");
+                components.insert(name.clone(), parts.go_on(&control, name, module)?);
+            }
+        }
+        Ok(Self { components })
+    }
+
+    /// A component by its name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Component> {
+        self.components.get(name)
+    }
+
+    /// All components, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Component> {
+        self.components.values()
+    }
+
+    /// Stops everything that runs, and waits for it.
+    pub fn stop(&self) {
+        self.components.values().filter_map(|component| component.live.as_ref()).for_each(|live| live.running.stop());
+    }
+}
+
+impl Parts<'_> {
+    /// Takes a file: as a release that serves, or refused with its reason recorded; then the one before it goes on.
+    fn take(&self, control: &mut Control, dropped: &Dropped) -> Result<Component, Error> {
+        let Dropped { name, module, path } = dropped;
+        let bytes = fs::read(path);
+        let digest = bytes.as_ref().map_or_else(|_| String::new(), |bytes| blake3::hash(bytes).to_hex().to_string());
+        let release = control.number(name, &digest)?;
+        match bytes.map_err(RejectError::from).and_then(|bytes| self.start(name, release, &bytes)) {
+            Ok(live) => {
+                let version = live.plugin.manifest().version.clone();
+                let reason = "taken at the start".to_owned();
+                control.record(name, module, &Record { release, version, digest, state: State::Live, reason })?;
+                let releases = control.releases(name)?;
+                Ok(Component { name: name.clone(), module: module.clone(), releases, live: Some(live) })
+            }
+            Err(error) => {
+                tracing::warn!(component = %name, reason = %error, "the component is refused");
+                let (version, reason) = (String::new(), error.to_string());
+                control.record(name, module, &Record { release, version, digest, state: State::Rejected, reason })?;
+                self.go_on(control, name.clone(), module.clone())
+            }
+        }
+    }
+
+    /// Lets a component's last good release serve on, if it has one.
+    fn go_on(&self, control: &Control, name: String, module: String) -> Result<Component, Error> {
+        let releases = control.releases(&name)?;
+        let last = releases.iter().find(|record| record.state == State::Live).map(|record| record.release);
+        let live = last.and_then(|release| {
+            let bytes = fs::read(self.bytes_of(&name, release)).map_err(RejectError::from);
+            let started = bytes.and_then(|bytes| self.start(&name, release, &bytes));
+            started.inspect_err(|error| tracing::error!(component = %name, release, %error, "cannot go on serving")).ok()
+        });
+        Ok(Component { name, module, releases, live })
+    }
+
+    fn start(&self, name: &str, release: u64, bytes: &[u8]) -> Result<Live, RejectError> {
+        let Checked { plugin, .. } = component::check(self.engine, name, bytes)?;
+        fs::create_dir_all(self.data.stores().join(name))?;
+        let kept = self.bytes_of(name, release);
+        if !kept.exists() {
+            let half = kept.with_extension("half");
+            fs::write(&half, bytes)?;
+            fs::rename(&half, &kept)?;
+        }
+        let start = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
+        let path = kept.with_extension("db");
+        let identity = identity(&plugin, self.engine);
+        let store = Store::open(&path, &plugin.manifest().schema, &identity, self.store_limits)
+            .map_err(|error| start(&error))?;
+        let running = Running::start(&plugin, &store, self.log, self.projector).map_err(|error| start(&error))?;
+        Ok(Live { release, plugin, store, running })
+    }
+
+    /// Where a release's bytes are kept, beside its store, so that it can serve whatever becomes of the dropped file.
+    fn bytes_of(&self, name: &str, release: u64) -> PathBuf {
+        self.data.stores().join(name).join(format!("{release}.wasm"))
+    }
+}
+
+/// What a read store's content follows from, besides the log.
+fn identity(plugin: &Plugin, engine: &Engine) -> String {
+    let limits = engine.limits();
+    format!(
+        "{} abi={ABI} sqlite={} fuel={} memory={} answer={}",
+        plugin.digest(),
+        rusqlite::version(),
+        limits.fuel,
+        limits.memory_bytes,
+        limits.answer_bytes
+    )
+}
