@@ -54,8 +54,8 @@ impl Host {
         let data = DataDir::open(data)?;
         let lock = data.lock()?;
         let log = Log::open(&data.log(), &config.log)?;
-        let engine = Engine::new(&data.cache(), config.plugin.clone())
-            .map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let engine =
+            Engine::new(&data.cache(), config.plugin.clone()).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let releases = Releases::open(&data, &engine, &log, &config.store, &config.projector)?;
         Ok(Self {
             started_at: log.head(),

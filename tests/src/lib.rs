@@ -1,1 +1,337 @@
+//! What the end-to-end tests have in common: the real binary on a data directory of its own, and what is said to it over HTTP.
 
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything is waited for before the test fails. Only a test that fails waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The root of the repository.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository")
+}
+
+/// The `laterna` binary, built once for each run of a test file, in the profile of the tests.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.current_dir(root()).args(["build", "--quiet", "--package", "laterna", "--bin", "laterna"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the binary does not build");
+        target_folder().join("laterna")
+    })
+}
+
+/// The folder that cargo builds this profile into.
+fn target_folder() -> PathBuf {
+    // A test is at target/<profile>/deps/<test>.
+    let test = std::env::current_exe().expect("a test is a file");
+    test.ancestors().nth(2).expect("a test lies in target/<profile>/deps").to_owned()
+}
+
+/// The file of an example component, built once for each run of a test file.
+pub fn component(name: &str) -> PathBuf {
+    build_component(&root().join("projections").join(name))
+}
+
+/// The file of a component crate anywhere in the repository, built by `laterna build`.
+pub fn build_component(folder: &Path) -> PathBuf {
+    let out = target_folder().join("components");
+    let built = laterna(["build".as_ref(), folder.as_os_str(), "--out".as_ref(), out.as_os_str()]);
+    assert!(built.status.success(), "{} does not build: {}", folder.display(), String::from_utf8_lossy(&built.stderr));
+    let name = folder.file_name().expect("a crate is a folder").to_string_lossy().into_owned();
+    out.join(format!("{name}.wasm"))
+}
+
+/// Runs the command line to its end.
+pub fn laterna<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {
+    Command::new(binary()).current_dir(root()).args(arguments).stdin(Stdio::null()).output().expect("laterna runs")
+}
+
+/// The start of a real shop's year: 2,000 events, one a line.
+#[must_use]
+pub fn online_retail_events() -> String {
+    let path = root().join("projections/retail/sample/online_retail.sample2000.events.jsonl");
+    std::fs::read_to_string(path).expect("the sample is part of the repository")
+}
+
+/// The right answers to [`online_retail_events`], computed elsewhere.
+#[must_use]
+pub fn online_retail_reference() -> Value {
+    let path = root().join("projections/retail/sample/online_retail.sample2000.reference.json");
+    serde_json::from_str(&std::fs::read_to_string(path).expect("the reference is part of the repository"))
+        .expect("JSON")
+}
+
+/// A data directory that is removed in the end.
+pub struct Data {
+    folder: TempDir,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Data {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir_all(folder.path().join("components")).expect("a folder");
+        Self { folder }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Copies a component into the drop folder, under its own name.
+    pub fn drop_component(&self, file: &Path) {
+        let name = file.file_name().expect("a component is a file");
+        std::fs::copy(file, self.path().join("components").join(name)).expect("the component is copied");
+    }
+
+    /// Starts a host on it, with these flags besides.
+    pub fn serve_with(&self, flags: &[&str]) -> Server {
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(self.path())
+            .args(flags)
+            .env("LATERNA_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("laterna runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line of text");
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the first line is {line:?}"));
+        Server { client: Client::at(url), child: Some(child) }
+    }
+
+    /// Starts a host on it.
+    pub fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+}
+
+/// A host in a process of its own. Killed when it goes out of scope.
+pub struct Server {
+    /// How it is talked to.
+    pub client: Client,
+    child: Option<Child>,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Server {
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.end(|child| child.kill().expect("the process is ours"));
+    }
+
+    /// SIGTERM; it must end cleanly.
+    pub fn stop(mut self) {
+        let status = self.end(|child| {
+            let killed = Command::new("kill").arg(child.id().to_string()).status();
+            assert!(killed.expect("kill runs").success());
+        });
+        assert!(status.success(), "laterna ended with {status}");
+    }
+
+    /// The process's id.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    fn end(&mut self, how: impl FnOnce(&mut Child)) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        how(&mut child);
+        child.wait().expect("the process is ours")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Says things to a host. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    /// The host's address.
+    pub url: String,
+    agent: ureq::Agent,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers, by their lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `Laterna-Position`.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        let position = self.header("laterna-position").unwrap_or_else(|| panic!("no position: {self:?}"));
+        position.parse().expect("a number")
+    }
+
+    /// The name of the problem: the last part of its type.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let body = self.json();
+        let name = body["type"].as_str().and_then(|of_type| of_type.rsplit('/').next());
+        name.unwrap_or_else(|| panic!("no type: {self:?}")).to_owned()
+    }
+
+    /// The body as JSON, of an answer that must have succeeded.
+    pub fn ok(&self) -> Value {
+        assert!((200..300).contains(&self.status), "{self:?}");
+        self.json()
+    }
+}
+
+impl Client {
+    /// A client of the host at this address.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        Self { url: url.to_owned(), agent: config.into() }
+    }
+
+    /// GET
+    pub fn get(&self, path: &str) -> Answer {
+        self.try_get(path).expect("the host answers")
+    }
+
+    /// GET, of a host that may be gone.
+    pub fn try_get(&self, path: &str) -> Result<Answer, ureq::Error> {
+        answer(self.agent.get(format!("{}{path}", self.url)).call()?)
+    }
+
+    /// DELETE
+    pub fn delete(&self, path: &str) -> Answer {
+        let response = self.agent.delete(format!("{}{path}", self.url)).call();
+        response.and_then(answer).expect("the host answers")
+    }
+
+    /// POST of JSON
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.try_post(path, "application/json", body.to_string()).expect("the host answers")
+    }
+
+    /// POST of anything, to a host that may be gone.
+    pub fn try_post(&self, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Result<Answer, ureq::Error> {
+        answer(self.agent.post(format!("{}{path}", self.url)).content_type(content_type).send(body.into())?)
+    }
+
+    /// Imports lines of NDJSON.
+    pub fn import(&self, lines: &str) -> Answer {
+        self.try_post("/events", "application/x-ndjson", lines).expect("the host answers")
+    }
+
+    /// All rows of a table of a projection, at the head as of now.
+    pub fn rows(&self, projection: &str, table: &str) -> Vec<Value> {
+        let mut rows = Vec::new();
+        let mut page = Some(format!("/projections/{projection}/tables/{table}?limit=1000&fresh=true&timeout=30"));
+        while let Some(path) = page {
+            let answer = self.get(&path).ok();
+            rows.extend(answer["rows"].as_array().expect("rows").iter().cloned());
+            page = answer["next"].as_str().map(str::to_owned);
+        }
+        rows
+    }
+
+    /// Asks again until the answer is as wanted.
+    pub fn wait_for(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let answer = self.get(path);
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}; the last answer of {path} is {answer:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Follows a feed until `each` has enough and answers false; it is shown each event's name, id and data.
+    pub fn follow(&self, path: &str, headers: &[(&str, &str)], mut each: impl FnMut(&str, &str, &str) -> bool) {
+        let mut request = self.agent.get(format!("{}{path}", self.url)).header("accept", "text/event-stream");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.call().expect("the host answers");
+        assert_eq!(response.status(), 200);
+        let (mut name, mut id, mut data) = (String::new(), String::new(), String::new());
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            let Ok(line) = line else { return };
+            match line.split_once(": ") {
+                Some(("event", value)) => value.clone_into(&mut name),
+                Some(("id", value)) => value.clone_into(&mut id),
+                Some(("data", value)) => data.push_str(value),
+                None if line.is_empty() && !data.is_empty() => {
+                    if !each(&name, &id, &data) {
+                        return;
+                    }
+                    name.clear();
+                    data.clear();
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
+    let headers = response.headers().iter();
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned())).collect();
+    let status = response.status().as_u16();
+    let text = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+    Ok(Answer { status, headers, text })
+}

@@ -67,7 +67,15 @@ fn build_crate(path: &Path, out: &Path) -> Result<PathBuf, Failure> {
     let name = name.ok_or_else(|| format!("{} is not the manifest of a package", manifest.display()))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics", "--manifest-path"])
+        .args([
+            "build",
+            "--release",
+            "--target",
+            TARGET,
+            "--message-format",
+            "json-render-diagnostics",
+            "--manifest-path",
+        ])
         .arg(&manifest)
         .stderr(Stdio::inherit())
         .output()
@@ -109,5 +117,8 @@ fn provide_target() -> Result<(), Failure> {
     if added.is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    Err(format!("components need Rust's target {TARGET}, and it could not be installed. Run: rustup target add {TARGET}").into())
+    Err(format!(
+        "components need Rust's target {TARGET}, and it could not be installed. Run: rustup target add {TARGET}"
+    )
+    .into())
 }

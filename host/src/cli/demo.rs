@@ -46,7 +46,10 @@ fn try_it(address: &SocketAddr) -> Result<(), Failure> {
         imported["skipped"],
         top.position.unwrap_or(0)
     );
-    println!("Its three best customers:\n\n{}", super::show::rows(top.body["rows"].as_array().map_or(&[], Vec::as_slice)));
+    println!(
+        "Its three best customers:\n\n{}",
+        super::show::rows(top.body["rows"].as_array().map_or(&[], Vec::as_slice))
+    );
     println!("\nTry, in another terminal:\n");
     for path in [
         "/projections/retail",

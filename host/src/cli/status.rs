@@ -21,7 +21,9 @@ impl Status {
         let projections = answer["projections"].as_array().map(Vec::as_slice).unwrap_or_default();
         println!("log: {} events", answer["head"]);
         if projections.is_empty() {
-            println!("no projection: copy a component into the folder `components` of the data directory, and start the host again");
+            println!(
+                "no projection: copy a component into the folder `components` of the data directory, and start the host again"
+            );
             return Ok(());
         }
         let columns = ["projection", "release", "version", "status", "checkpoint", "behind"];

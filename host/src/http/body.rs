@@ -17,5 +17,6 @@ pub async fn json<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Pr
             Problem::new(Code::BadRequest, "the body ended before it was complete; nothing was stored")
         }
     })?;
-    serde_json::from_slice(&bytes).map_err(|error| Problem::new(Code::BadRequest, format!("the body is not as it should be: {error}")))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not as it should be: {error}")))
 }

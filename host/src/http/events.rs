@@ -81,11 +81,7 @@ async fn append(app: &App, body: Body) -> Result<Response, Problem> {
 }
 
 /// `GET /events?after=&limit=&type=&category=&module=`: a page, or with `Accept: text/event-stream` a feed to follow.
-pub async fn get(
-    State(app): State<App>,
-    mut parameters: Parameters,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub async fn get(State(app): State<App>, mut parameters: Parameters, headers: HeaderMap) -> Result<Response, Problem> {
     let after = parameters.take_as::<u64>("after", "a position, from 0")?;
     let (types, categories, modules) =
         (parameters.take_list("type")?, parameters.take_list("category")?, parameters.take_list("module")?);

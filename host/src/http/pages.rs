@@ -41,7 +41,10 @@ pub async fn error(Path(code): Path<String>) -> Result<Response, Problem> {
     let page = ERRORS.get_file(format!("{code}.md")).and_then(|file| file.contents_utf8());
     let Some(page) = page else {
         let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-        return Err(Problem::new(Code::NotFound, format!("no error is called `{code}`; there are: {}", codes.join(", "))));
+        return Err(Problem::new(
+            Code::NotFound,
+            format!("no error is called `{code}`; there are: {}", codes.join(", ")),
+        ));
     };
     Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page).into_response())
 }

@@ -23,7 +23,6 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
     }
 }
 
-
 impl Parameters {
     /// Takes a parameter, if it is there.
     ///
@@ -41,7 +40,9 @@ impl Parameters {
             false
         });
         if twice {
-            return Err(Problem::new(Code::BadParameter, format!("`{name}` stands twice in the URL")).with("parameter", name));
+            return Err(
+                Problem::new(Code::BadParameter, format!("`{name}` stands twice in the URL")).with("parameter", name)
+            );
         }
         Ok(found)
     }

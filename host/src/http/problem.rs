@@ -124,9 +124,7 @@ impl Code {
             }
             Self::TableNotFound => ("table-not-found", StatusCode::NOT_FOUND, "The projection has no such table"),
             Self::QueryNotFound => ("query-not-found", StatusCode::NOT_FOUND, "The projection has no such query"),
-            Self::QueryFailed => {
-                ("query-failed", StatusCode::UNPROCESSABLE_ENTITY, "The query could not be answered")
-            }
+            Self::QueryFailed => ("query-failed", StatusCode::UNPROCESSABLE_ENTITY, "The query could not be answered"),
             Self::QueryTooSlow => ("query-too-slow", StatusCode::SERVICE_UNAVAILABLE, "The query took too long"),
             Self::AnswerTooLarge => {
                 ("answer-too-large", StatusCode::UNPROCESSABLE_ENTITY, "The answer would be too large")

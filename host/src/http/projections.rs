@@ -41,11 +41,8 @@ pub async fn show(
         .relations()
         .iter()
         .map(|relation| {
-            let columns: Vec<Value> = relation
-                .columns
-                .iter()
-                .map(|column| json!({ "name": column.name, "type": column.of_type }))
-                .collect();
+            let columns: Vec<Value> =
+                relation.columns.iter().map(|column| json!({ "name": column.name, "type": column.of_type })).collect();
             json!({ "name": relation.name, "key": relation.key, "columns": columns })
         })
         .collect();

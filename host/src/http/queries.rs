@@ -31,11 +31,8 @@ pub async fn ask(
     freshness.reach(component, live).await?;
     match query.sql.clone() {
         Some(sql) => {
-            let bounds = Bounds {
-                rows: app.config().page_rows,
-                bytes: app.config().answer_bytes,
-                time: app.config().query,
-            };
+            let bounds =
+                Bounds { rows: app.config().page_rows, bytes: app.config().answer_bytes, time: app.config().query };
             let (position, rows) = live
                 .store
                 .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
@@ -102,10 +99,13 @@ fn typed(name: &str, of_type: ParameterType, text: &str) -> Result<Cell, Problem
 
 fn failed(error: CallError) -> Problem {
     match error {
-        CallError::Verdict(verdict) => Problem::new(Code::QueryFailed, format!("the component could not answer: {verdict}")),
-        CallError::OutOfTime => {
-            Problem::new(Code::QueryTooSlow, "the component took too long to answer. Ask for less, or raise `query_ms`.")
+        CallError::Verdict(verdict) => {
+            Problem::new(Code::QueryFailed, format!("the component could not answer: {verdict}"))
         }
+        CallError::OutOfTime => Problem::new(
+            Code::QueryTooSlow,
+            "the component took too long to answer. Ask for less, or raise `query_ms`.",
+        ),
         CallError::Machine(what) => {
             tracing::error!(%what, "a query failed");
             Problem::new(Code::QueryFailed, "the machine could not run the query; the host's standard error says why.")

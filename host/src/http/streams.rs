@@ -54,7 +54,9 @@ pub async fn append(
 
 /// The events of an append, each checked; a problem names the place of its event.
 pub fn check_events(events: Vec<OfferedEvent>, event_bytes: usize) -> Result<Vec<NewEvent>, Problem> {
-    let check = |(index, event): (usize, OfferedEvent)| event.check(event_bytes).map_err(|problem| problem.with("event", index));
+    let check = |(index, event): (usize, OfferedEvent)| {
+        event.check(event_bytes).map_err(|problem| problem.with("event", index))
+    };
     events.into_iter().enumerate().map(check).collect()
 }
 

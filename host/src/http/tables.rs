@@ -98,8 +98,7 @@ fn conditions(relation: &Relation, filters: &[(String, String)]) -> Result<(Stri
         conditions.push(format!("{column} = :f{index}"));
         arguments.push((format!("f{index}"), value));
     }
-    let conditions =
-        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let conditions = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     Ok((conditions, arguments))
 }
 

@@ -133,7 +133,9 @@ impl Parts<'_> {
         let live = last.and_then(|release| {
             let bytes = fs::read(self.bytes_of(&name, release)).map_err(RejectError::from);
             let started = bytes.and_then(|bytes| self.start(&name, release, &bytes));
-            started.inspect_err(|error| tracing::error!(component = %name, release, %error, "cannot go on serving")).ok()
+            started
+                .inspect_err(|error| tracing::error!(component = %name, release, %error, "cannot go on serving"))
+                .ok()
         });
         Ok(Component { name, module, releases, live })
     }
