@@ -1,5 +1,8 @@
 //! What the end-to-end tests have in common: the real binary on a data directory of its own, and what is said to it over HTTP.
 
+pub mod files;
+pub mod random;
+
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
