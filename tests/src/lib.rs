@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// How long anything is waited for before the test fails. Only a test that fails waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long it takes until something is looked at again.
+pub const BREATH: Duration = Duration::from_millis(5);
+
 /// The root of the repository.
 #[must_use]
 pub fn root() -> &'static Path {
@@ -298,7 +301,7 @@ impl Client {
                 return answer;
             }
             assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}; the last answer of {path} is {answer:?}");
-            std::thread::yield_now();
+            std::thread::sleep(BREATH);
         }
     }
 
