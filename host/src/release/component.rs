@@ -39,6 +39,23 @@ pub enum RejectError {
     Start(String),
 }
 
+impl RejectError {
+    /// Its stable name, with a page in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Load(LoadError::TooLarge { .. }) => "component-too-large",
+            Self::Load(LoadError::NotWasm | LoadError::CoreModule | LoadError::Invalid(_)) => "not-a-component",
+            Self::Load(LoadError::Imports(_)) => "foreign-imports",
+            Self::Load(LoadError::Exports | LoadError::Contract(_)) => "wrong-world",
+            Self::Load(LoadError::Describe(_) | LoadError::Manifest(_)) => "bad-manifest",
+            Self::Schema(_) => "bad-schema",
+            Self::Name { .. } | Self::Twice(_) => "wrong-name",
+            Self::File(_) | Self::Start(_) => "cannot-start",
+        }
+    }
+}
+
 /// Checks a component that lies in a file called `stem`.
 ///
 /// # Errors

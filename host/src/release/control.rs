@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS releases (
     digest TEXT NOT NULL,
     version TEXT NOT NULL,
     state TEXT NOT NULL,
+    code TEXT NOT NULL,
     reason TEXT NOT NULL,
     recorded_at INTEGER NOT NULL,
     PRIMARY KEY (component, number)
@@ -60,6 +61,8 @@ pub struct Record {
     pub digest: String,
     /// Where it stands.
     pub state: State,
+    /// The stable name of why it was refused, with a page in `docs/errors/`; empty where it was not.
+    pub code: String,
     /// Why it stands there.
     pub reason: String,
 }
@@ -111,7 +114,7 @@ impl Control {
             )?;
         }
         transaction.execute(
-            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 component,
                 record.release.cast_signed(),
@@ -119,6 +122,7 @@ impl Control {
                 record.digest,
                 record.version,
                 record.state.name(),
+                record.code,
                 record.reason,
                 recorded_at_us
             ],
@@ -137,7 +141,7 @@ impl Control {
     /// The releases of a component, newest first.
     pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, version, digest, state, reason FROM releases WHERE component = ?1 ORDER BY number DESC",
+            "SELECT number, version, digest, state, code, reason FROM releases WHERE component = ?1 ORDER BY number DESC",
         )?;
         let records = statement.query_map([component], |row| {
             Ok(Record {
@@ -145,7 +149,8 @@ impl Control {
                 version: row.get(1)?,
                 digest: row.get(2)?,
                 state: State::parse(&row.get::<_, String>(3)?),
-                reason: row.get(4)?,
+                code: row.get(4)?,
+                reason: row.get(5)?,
             })
         })?;
         Ok(records.collect::<Result<_, _>>()?)

@@ -112,15 +112,16 @@ impl Parts<'_> {
         match bytes.map_err(RejectError::from).and_then(|bytes| self.start(name, release, &bytes)) {
             Ok(live) => {
                 let version = live.plugin.manifest().version.clone();
-                let reason = "taken at the start".to_owned();
-                control.record(name, module, &Record { release, version, digest, state: State::Live, reason })?;
+                let (code, reason) = (String::new(), "taken at the start".to_owned());
+                control.record(name, module, &Record { release, version, digest, state: State::Live, code, reason })?;
                 let releases = control.releases(name)?;
                 Ok(Component { name: name.clone(), module: module.clone(), releases, live: Some(live) })
             }
             Err(error) => {
                 tracing::warn!(component = %name, reason = %error, "the component is refused");
-                let (version, reason) = (String::new(), error.to_string());
-                control.record(name, module, &Record { release, version, digest, state: State::Rejected, reason })?;
+                let (version, code, reason) = (String::new(), error.code().to_owned(), error.to_string());
+                let state = State::Rejected;
+                control.record(name, module, &Record { release, version, digest, state, code, reason })?;
                 self.go_on(control, name.clone(), module.clone())
             }
         }
