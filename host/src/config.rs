@@ -20,6 +20,9 @@ pub struct Settings {
     /// Bytes of a request's body [default: 16 MiB]
     #[arg(long, env = "LATERNA_REQUEST_BYTES")]
     pub request_bytes: Option<usize>,
+    /// Bytes of the bodies that are read at once, of all requests together [default: 256 MiB]
+    #[arg(long, env = "LATERNA_BODIES_BYTES")]
+    pub bodies_bytes: Option<u32>,
     /// Bytes of an event, payload and metadata together [default: 1 MiB]
     #[arg(long, env = "LATERNA_EVENT_BYTES")]
     pub event_bytes: Option<usize>,
@@ -38,6 +41,9 @@ pub struct Settings {
     /// Milliseconds between two heartbeats of a feed that is followed [default: 10000]
     #[arg(long, env = "LATERNA_HEARTBEAT_MS")]
     pub heartbeat_ms: Option<u64>,
+    /// Milliseconds that requests under way may take to end when the host is stopped [default: 10000]
+    #[arg(long, env = "LATERNA_GRACE_MS")]
+    pub grace_ms: Option<u64>,
     /// Feeds that may be followed at once [default: 1000]
     #[arg(long, env = "LATERNA_FOLLOWERS")]
     pub followers: Option<usize>,
@@ -100,6 +106,8 @@ pub struct Config {
 pub struct Http {
     /// Bytes of a request's body; a bulk import's is not limited, its lines are.
     pub request_bytes: usize,
+    /// Bytes of the bodies that are read at once; beyond it, requests wait for a place.
+    pub bodies_bytes: u32,
     /// Bytes of an event, payload and metadata together.
     pub event_bytes: usize,
     /// Events, or rows, that a page may have.
@@ -112,6 +120,8 @@ pub struct Http {
     pub wait: Duration,
     /// Time between two heartbeats.
     pub heartbeat: Duration,
+    /// Time that requests under way may take to end when the host is stopped.
+    pub grace: Duration,
     /// Feeds that may be followed at once.
     pub followers: usize,
 }
@@ -194,12 +204,14 @@ impl Settings {
             },
             http: Http {
                 request_bytes: self.request_bytes.unwrap_or(16 << 20),
+                bodies_bytes: self.bodies_bytes.unwrap_or(256 << 20),
                 event_bytes: self.event_bytes.unwrap_or(1 << 20),
                 page_rows: self.page_rows.unwrap_or(10_000),
                 answer_bytes,
                 query: ms(self.query_ms, 5_000),
                 wait: ms(self.wait_ms, 30_000),
                 heartbeat: ms(self.heartbeat_ms, 10_000),
+                grace: ms(self.grace_ms, 10_000),
                 followers: self.followers.unwrap_or(1_000),
             },
         };
@@ -208,6 +220,7 @@ impl Settings {
             ("log_group", config.log.group),
             ("log_readers", config.log.readers),
             ("log_queue_bytes", config.log.queue_bytes as usize),
+            ("bodies_bytes", config.http.bodies_bytes as usize),
             ("store_readers", config.store.readers),
             ("batch_events", config.projector.batch_events),
             ("batch_bytes", config.projector.batch_bytes),

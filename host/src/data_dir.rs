@@ -4,6 +4,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often the lock is tried, and how long is waited in between.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// A data directory. See the layout in ARCHITECTURE.md.
 #[derive(Debug, Clone)]
@@ -90,11 +95,15 @@ impl DataDir {
         let path = self.lock_file();
         let io = |source| Error::Io { path: path.clone(), source };
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { file }),
-            Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(self.root.clone())),
-            Err(fs::TryLockError::Error(source)) => Err(io(source)),
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { file }),
+                // A command that only looks whether somebody serves has the lock for a moment.
+                Err(fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(fs::TryLockError::Error(source)) => return Err(io(source)),
+            }
         }
+        Err(Error::InUse(self.root.clone()))
     }
 
     /// Where the host that has the directory serves, if one does.

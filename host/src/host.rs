@@ -25,6 +25,8 @@ pub struct Host {
     pub stop: CancellationToken,
     /// Places for those who follow feeds.
     pub followers: Arc<Semaphore>,
+    /// Places, by the byte, for bodies that are being read.
+    pub bodies: Semaphore,
     lock: Mutex<Lock>,
 }
 
@@ -54,13 +56,13 @@ impl Host {
         let data = DataDir::open(data)?;
         let lock = data.lock()?;
         let log = Log::open(&data.log(), &config.log)?;
-        let engine =
-            Engine::new(&data.cache(), config.plugin.clone()).map_err(|error| Error::Engine(format!("{error:#}")))?;
-        let releases = Releases::open(&data, &engine, &log, &config.store, &config.projector)?;
+        let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let releases = Releases::open(&data, &engine, &log, &config)?;
         Ok(Self {
             started_at: log.head(),
             stop: CancellationToken::new(),
             followers: Arc::new(Semaphore::new(config.http.followers)),
+            bodies: Semaphore::new(config.http.bodies_bytes as usize),
             lock: Mutex::new(lock),
             config,
             log,

@@ -19,10 +19,7 @@ pub struct Check {
 
 impl Check {
     pub fn run(self) -> Result<(), Failure> {
-        // Nothing is kept of a check.
-        let cache = std::env::temp_dir().join("laterna-check");
-        std::fs::create_dir_all(&cache)?;
-        let engine = Engine::new(&cache, Limits::default()).map_err(|error| format!("{error:#}"))?;
+        let engine = Engine::new(None).map_err(|error| format!("{error:#}"))?;
         let mut refused = 0;
         for file in &self.files {
             let checked = check(&engine, file);
@@ -41,9 +38,10 @@ impl Check {
 }
 
 fn check(engine: &Engine, file: &Path) -> Result<Checked, String> {
-    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    let limits = Limits::default();
+    let bytes = release::read(file, &limits).map_err(|error| error.to_string())?;
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    release::check(engine, &stem, &bytes).map_err(|error| error.to_string())
+    release::check(engine, &stem, &bytes, &limits).map_err(|error| error.to_string())
 }
 
 fn as_json(file: &Path, checked: &Result<Checked, String>) -> serde_json::Value {

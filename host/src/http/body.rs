@@ -1,14 +1,19 @@
-//! Bodies, bounded.
+//! Bodies, bounded: each by itself, and all that are read at once together.
 
+use super::App;
 use super::problem::{Code, Problem};
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 
 /// Reads a body of JSON.
 ///
 /// # Errors
 /// It is too large, or not JSON of this shape; the problem names the place.
-pub async fn json<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Problem> {
+pub async fn json<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Problem> {
+    let limit = app.config().request_bytes;
+    let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(limit);
+    let _place = place(app, size.min(limit)).await?;
     let bytes = to_bytes(body, limit).await.map_err(|error| {
         if error.into_inner().is::<http_body_util::LengthLimitError>() {
             let detail = format!("the body has more than {limit} bytes. Split it, or raise `request_bytes`.");
@@ -19,4 +24,14 @@ pub async fn json<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Pr
     })?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not as it should be: {error}")))
+}
+
+/// Waits for a place for so many bytes of a body.
+///
+/// # Errors
+/// The host is being stopped.
+pub async fn place(app: &App, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
+    // One that is larger than all places together waits until it has them for itself.
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(app.config().bodies_bytes);
+    app.host.bodies.acquire_many(bytes).await.map_err(|_| crate::log::Error::Closed.into())
 }

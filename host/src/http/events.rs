@@ -53,7 +53,7 @@ pub async fn post(
 }
 
 async fn append(app: &App, body: Body) -> Result<Response, Problem> {
-    let body: AppendBody = body::json(body, app.config().request_bytes).await?;
+    let body: AppendBody = body::json(app, body).await?;
     let mut streams = Vec::with_capacity(body.streams.len());
     for StreamBody { stream, expected, events } in body.streams {
         check_stream(&stream)?;

@@ -1,9 +1,8 @@
 //! Bulk import: one event a line, streamed. Stored chunk by chunk, so that what came before a bad line is kept.
 
-use super::App;
-use super::answer;
 use super::event_json::ImportLine;
 use super::problem::{Code, Problem};
+use super::{App, answer, body};
 use crate::log::{Imported, NewEvent};
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -20,6 +19,7 @@ const ENVELOPE_BYTES: usize = 64 << 10;
 
 /// Takes a body of NDJSON; answers what was stored and what was known.
 pub async fn import(app: &App, body: Body) -> Result<Response, Problem> {
+    let _place = body::place(app, CHUNK_BYTES + app.config().event_bytes + ENVELOPE_BYTES).await?;
     let mut import = Import { app, chunk: Vec::new(), chunk_bytes: 0, done: Imported::default(), lines: 0 };
     let read = import.read(body).await;
     // What came before a fault is stored before the fault is told.

@@ -50,13 +50,23 @@ impl App {
     }
 }
 
-/// Serves until the host is told to stop, and finishes the requests under way.
+/// Serves until the host is told to stop, and lets the requests under way end, for so long as they may take.
 ///
 /// # Errors
 /// The listener fails.
 pub async fn serve(host: Arc<Host>, listener: TcpListener) -> std::io::Result<()> {
-    let stop = host.stop.clone();
-    axum::serve(listener, router(host)).with_graceful_shutdown(stop.cancelled_owned()).await
+    let (stop, grace) = (host.stop.clone(), host.config.http.grace);
+    let serving = axum::serve(listener, router(host)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    tokio::select! {
+        served = serving => served,
+        () = async {
+            stop.cancelled().await;
+            tokio::time::sleep(grace).await;
+        } => {
+            tracing::warn!("some requests did not end in time");
+            Ok(())
+        }
+    }
 }
 
 fn router(host: Arc<Host>) -> Router {

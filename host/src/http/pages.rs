@@ -48,3 +48,17 @@ pub async fn error(Path(code): Path<String>) -> Result<Response, Problem> {
     };
     Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::RejectError;
+
+    #[test]
+    fn every_code_has_a_page() {
+        let halts = ["event-failed", "machine"];
+        let codes = Code::ALL.iter().map(|code| code.name()).chain(RejectError::CODES.iter().copied()).chain(halts);
+        let missing: Vec<&str> = codes.filter(|code| ERRORS.get_file(format!("{code}.md")).is_none()).collect();
+        assert!(missing.is_empty(), "docs/errors has no page for {missing:?}");
+    }
+}

@@ -34,7 +34,7 @@ pub async fn append(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     check_stream(&stream)?;
-    let body: AppendBody = body::json(body, app.config().request_bytes).await?;
+    let body: AppendBody = body::json(&app, body).await?;
     let events = check_events(body.events, app.config().event_bytes)?;
     let streams = vec![StreamAppend { stream, expected: body.expected, events }];
     let appended = app.host.log.append(Append { streams }).await??;

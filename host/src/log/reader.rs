@@ -16,10 +16,10 @@ const COLUMNS: &str = "position, source, id, stream, revision, type, schema_vers
 const SHORT_RANGE: u64 = 512;
 
 /// An index is worth its detour where fewer than one event in so many is wanted.
-const SPARSE: u64 = 8;
+const SPARSE: i64 = 8;
 
 /// How many positions the index is asked for to find out how sparse the wanted events are.
-const PROBE: u64 = 64;
+const PROBE: i64 = 64;
 
 /// Lists that one query merges; a filter with more of them reads the whole range.
 const MERGED_LISTS: usize = 100;
@@ -80,12 +80,13 @@ impl Reader {
     ) -> Result<Scan, Error> {
         let Self { connection, names } = self;
         let wanted = filter.numbered(connection)?;
-        let bounds = (after.cast_signed(), up_to.cast_signed());
+        // Beyond what SQLite can count there is nothing either.
+        let bounds = (after.min(i64::MAX.cast_unsigned()).cast_signed(), up_to.cast_signed());
         let lists =
             wanted.lists().filter(|lists| lists.len() <= MERGED_LISTS && up_to.saturating_sub(after) > SHORT_RANGE);
         let merged = lists.map(|lists| merge(&lists));
         if let Some(merged) = merged
-            && is_sparse(connection, &merged, after, up_to)?
+            && is_sparse(connection, &merged, bounds)?
         {
             let mut positions = connection.prepare_cached(&merged)?;
             let mut positions = positions.query(bounds)?;
@@ -198,17 +199,17 @@ fn merge(lists: &[Listed]) -> String {
     format!("{} ORDER BY 1", parts.join(" UNION "))
 }
 
-fn is_sparse(connection: &Connection, merged: &str, after: u64, up_to: u64) -> Result<bool, Error> {
+fn is_sparse(connection: &Connection, merged: &str, bounds: (i64, i64)) -> Result<bool, Error> {
     let mut statement = connection.prepare_cached(merged)?;
-    let mut positions = statement.query((after.cast_signed(), up_to.cast_signed()))?;
-    let mut last = after;
+    let mut positions = statement.query(bounds)?;
+    let mut last = bounds.0;
     for _ in 0..PROBE {
         let Some(row) = positions.next()? else {
             return Ok(true);
         };
-        last = row.get::<_, i64>(0)?.cast_unsigned();
+        last = row.get(0)?;
     }
-    Ok(last - after > PROBE * SPARSE)
+    Ok(last - bounds.0 > PROBE * SPARSE)
 }
 
 /// Shows a row of [`COLUMNS`] as an event.

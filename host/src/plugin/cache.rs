@@ -12,7 +12,9 @@ use wasmtime::component::Component;
 
 /// Compiles a component, or finds it compiled.
 pub(super) fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<Component, wasmtime::Error> {
-    let file = file(engine, digest);
+    let Some(file) = file(engine, digest) else {
+        return Component::new(engine.wasmtime(), bytes);
+    };
     if let Some(component) = load(engine, &file) {
         return Ok(component);
     }
@@ -24,10 +26,23 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<Com
     Ok(component)
 }
 
-fn file(engine: &Engine, digest: &str) -> PathBuf {
+/// Removes what was compiled for other components than these, or by another engine.
+pub(super) fn sweep(engine: &Engine, digests: &[&str]) -> std::io::Result<()> {
+    let Some(cache) = engine.cache() else { return Ok(()) };
+    let keep: Vec<_> = digests.iter().filter_map(|digest| file(engine, digest)).collect();
+    for entry in std::fs::read_dir(cache)? {
+        let path = entry?.path();
+        if !keep.contains(&path) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn file(engine: &Engine, digest: &str) -> Option<PathBuf> {
     let mut compiler = DefaultHasher::new();
     engine.wasmtime().precompile_compatibility_hash().hash(&mut compiler);
-    engine.cache().join(format!("{digest}-{:016x}.code", compiler.finish()))
+    Some(engine.cache()?.join(format!("{digest}-{:016x}.code", compiler.finish())))
 }
 
 #[allow(unsafe_code)]

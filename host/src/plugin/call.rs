@@ -187,8 +187,12 @@ impl Call {
 }
 
 /// Asks a component what it is.
-pub(super) fn describe(engine: &Engine, pre: &ProjectionPre<Call>) -> Result<fold::Manifest, CallError> {
-    run(engine, pre, None, |component, store| component.laterna_plugin_fold().call_describe(store)).1
+pub(super) fn describe(
+    engine: &Engine,
+    limits: &Limits,
+    pre: &ProjectionPre<Call>,
+) -> Result<fold::Manifest, CallError> {
+    run(engine, limits, pre, None, |component, store| component.laterna_plugin_fold().call_describe(store)).1
 }
 
 impl Plugin {
@@ -222,8 +226,8 @@ impl Plugin {
         let (database, answered) =
             self.call(database, |component, store| component.laterna_plugin_fold().call_query(store, name, &arguments));
         let answered = answered.and_then(|answered| match answered {
-            Ok(json) if json.len() > self.engine.limits().answer_bytes => {
-                let limit = self.engine.limits().answer_bytes;
+            Ok(json) if json.len() > self.limits.answer_bytes => {
+                let limit = self.limits.answer_bytes;
                 Err(Verdict::Forbidden(format!("its answer has more than {limit} bytes")).into())
             }
             Ok(json) => Ok(json),
@@ -237,7 +241,7 @@ impl Plugin {
         database: D,
         call: impl FnOnce(&Projection, &mut Store<Call>) -> wasmtime::Result<T>,
     ) -> (D, Result<T, CallError>) {
-        let (state, outcome) = run(&self.engine, &self.pre, Some(Box::new(database)), call);
+        let (state, outcome) = run(&self.engine, &self.limits, &self.pre, Some(Box::new(database)), call);
         let database: Option<Box<dyn Any>> = state.database.map(|database| database as _);
         match database.and_then(|database| database.downcast().ok()) {
             Some(database) => (*database, outcome),
@@ -249,11 +253,11 @@ impl Plugin {
 /// Calls a component in a fresh instance, and takes the database out again whatever came of it.
 fn run<T>(
     engine: &Engine,
+    limits: &Limits,
     pre: &ProjectionPre<Call>,
     database: Option<Box<dyn Database>>,
     call: impl FnOnce(&Projection, &mut Store<Call>) -> wasmtime::Result<T>,
 ) -> (Call, Result<T, CallError>) {
-    let limits = engine.limits();
     let mut store = Store::new(engine.wasmtime(), Call::new(database, limits));
     store.limiter(|call| &mut call.memory);
     let outcome = store

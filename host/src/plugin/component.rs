@@ -2,7 +2,7 @@
 
 use super::bindings::ProjectionPre;
 use super::call::{self, Call, CallError};
-use super::engine::Engine;
+use super::engine::{Engine, Limits};
 use super::manifest::Manifest;
 use super::{cache, sql, wasi};
 use wasmtime::component::Component;
@@ -50,6 +50,7 @@ const FOLD: &str = "laterna:plugin/fold@0.1.0";
 /// Valid WebAssembly, compiled.
 pub struct Compiled {
     engine: Engine,
+    limits: Limits,
     component: Component,
     digest: String,
 }
@@ -57,6 +58,7 @@ pub struct Compiled {
 /// A component of the right world that imports nothing else than it may.
 pub struct Linked {
     engine: Engine,
+    limits: Limits,
     pre: ProjectionPre<Call>,
     digest: String,
 }
@@ -65,6 +67,7 @@ pub struct Linked {
 #[derive(Clone)]
 pub struct Plugin {
     pub(super) engine: Engine,
+    pub(super) limits: Limits,
     pub(super) pre: ProjectionPre<Call>,
     manifest: Manifest,
     digest: String,
@@ -75,8 +78,8 @@ impl Compiled {
     ///
     /// # Errors
     /// It is too large, or not a valid component.
-    pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        let limit = engine.limits().component_bytes;
+    pub fn new(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
+        let limit = limits.component_bytes;
         if bytes.len() > limit {
             return Err(LoadError::TooLarge { bytes: bytes.len(), limit });
         }
@@ -89,7 +92,7 @@ impl Compiled {
         let digest = blake3::hash(bytes).to_hex().to_string();
         let component = cache::compile(engine, bytes, &digest)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
-        Ok(Self { engine: engine.clone(), component, digest })
+        Ok(Self { engine: engine.clone(), limits: limits.clone(), component, digest })
     }
 
     /// Checks its imports and exports against the contract.
@@ -97,7 +100,7 @@ impl Compiled {
     /// # Errors
     /// The imports that it must not have, all of them; or what its exports lack.
     pub fn link(self) -> Result<Linked, LoadError> {
-        let Self { engine, component, digest } = self;
+        let Self { engine, limits, component, digest } = self;
         let contract = component.component_type();
         let foreign: Vec<String> = contract
             .imports(engine.wasmtime())
@@ -113,7 +116,7 @@ impl Compiled {
         let mismatch = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
         let pre = ProjectionPre::new(pre).map_err(mismatch)?;
-        Ok(Linked { engine, pre, digest })
+        Ok(Linked { engine, limits, pre, digest })
     }
 }
 
@@ -123,26 +126,32 @@ impl Linked {
     /// # Errors
     /// It fails to, or what it says does not hold.
     pub fn describe(self) -> Result<Plugin, LoadError> {
-        let Self { engine, pre, digest } = self;
-        let described = call::describe(&engine, &pre).map_err(LoadError::Describe)?;
+        let Self { engine, limits, pre, digest } = self;
+        let described = call::describe(&engine, &limits, &pre).map_err(LoadError::Describe)?;
         let manifest = Manifest::check(described).map_err(LoadError::Manifest)?;
-        Ok(Plugin { engine, pre, manifest, digest })
+        Ok(Plugin { engine, limits, pre, manifest, digest })
     }
 }
 
 impl Plugin {
-    /// All three steps.
+    /// All three steps. What it may use from now on is fixed with it.
     ///
     /// # Errors
     /// As of each step.
-    pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        Compiled::new(engine, bytes)?.link()?.describe()
+    pub fn load(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
+        Compiled::new(engine, bytes, limits)?.link()?.describe()
     }
 
     /// What it says of itself.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// What it may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The BLAKE3 digest of its file, in hexadecimal.

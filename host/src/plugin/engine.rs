@@ -2,13 +2,14 @@
 
 use super::call::Call;
 use super::{sql, wasi};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime::{Config, OptLevel};
 
 /// What one component, and one call of it, may use. Recorded with a release, since verdicts follow from them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of a component's file.
     pub component_bytes: usize,
@@ -36,27 +37,28 @@ pub struct Engine {
 struct Inner {
     engine: wasmtime::Engine,
     linker: Linker<Call>,
-    cache: PathBuf,
-    limits: Limits,
+    cache: Option<PathBuf>,
 }
 
 impl Engine {
-    /// An engine that keeps compiled code in the folder `cache`.
+    /// An engine that keeps compiled code in the folder `cache`, if there is one.
     ///
     /// # Errors
     /// This machine cannot run WebAssembly.
-    pub fn new(cache: &Path, limits: Limits) -> Result<Self, wasmtime::Error> {
+    pub fn new(cache: Option<&Path>) -> Result<Self, wasmtime::Error> {
         let engine = wasmtime::Engine::new(&config())?;
         let mut linker = Linker::new(&engine);
         sql::define(&mut linker)?;
         wasi::define(&mut linker)?;
-        Ok(Self { inner: Arc::new(Inner { engine, linker, cache: cache.to_owned(), limits }) })
+        Ok(Self { inner: Arc::new(Inner { engine, linker, cache: cache.map(Path::to_owned) }) })
     }
 
-    /// The limits of everything that runs in it.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.inner.limits
+    /// Removes compiled code of other components than those with these digests.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn sweep_cache(&self, digests: &[&str]) -> std::io::Result<()> {
+        super::cache::sweep(self, digests)
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -67,8 +69,8 @@ impl Engine {
         &self.inner.linker
     }
 
-    pub(super) fn cache(&self) -> &Path {
-        &self.inner.cache
+    pub(super) fn cache(&self) -> Option<&Path> {
+        self.inner.cache.as_deref()
     }
 }
 

@@ -1,7 +1,8 @@
 //! A file's bytes, checked as a whole: the component, its manifest, its schema and its queries.
 
-use crate::plugin::{Engine, LoadError, Plugin};
+use crate::plugin::{Engine, Limits, LoadError, Plugin};
 use crate::store::{Relation, SchemaError, check_schema};
+use std::path::Path;
 
 /// A component that may be deployed.
 pub struct Checked {
@@ -40,6 +41,18 @@ pub enum RejectError {
 }
 
 impl RejectError {
+    /// All that [`code`](Self::code) answers.
+    pub const CODES: &[&str] = &[
+        "component-too-large",
+        "not-a-component",
+        "foreign-imports",
+        "wrong-world",
+        "bad-manifest",
+        "bad-schema",
+        "wrong-name",
+        "cannot-start",
+    ];
+
     /// Its stable name, with a page in `docs/errors/`.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -56,12 +69,24 @@ impl RejectError {
     }
 }
 
+/// Reads a component's file, unless it is larger than a component may be.
+///
+/// # Errors
+/// It is, or it cannot be read.
+pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, RejectError> {
+    let bytes = usize::try_from(std::fs::metadata(path)?.len()).unwrap_or(usize::MAX);
+    if bytes > limits.component_bytes {
+        return Err(LoadError::TooLarge { bytes, limit: limits.component_bytes }.into());
+    }
+    Ok(std::fs::read(path)?)
+}
+
 /// Checks a component that lies in a file called `stem`.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn check(engine: &Engine, stem: &str, bytes: &[u8]) -> Result<Checked, RejectError> {
-    let plugin = Plugin::load(engine, bytes)?;
+pub fn check(engine: &Engine, stem: &str, bytes: &[u8], limits: &Limits) -> Result<Checked, RejectError> {
+    let plugin = Plugin::load(engine, bytes, limits)?;
     let manifest = plugin.manifest();
     if manifest.name != stem {
         return Err(RejectError::Name { file: stem.to_owned(), manifest: manifest.name.clone() });

@@ -1,12 +1,13 @@
 //! `control.db`: what was deployed.
 
 use super::Error;
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::plugin::Limits;
+use rusqlite::{Connection, params};
 use serde::Serialize;
 use std::path::Path;
 
 const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS releases (
+CREATE TABLE releases (
     component TEXT NOT NULL,
     number INTEGER NOT NULL,
     module TEXT NOT NULL,
@@ -14,6 +15,7 @@ CREATE TABLE IF NOT EXISTS releases (
     version TEXT NOT NULL,
     state TEXT NOT NULL,
     code TEXT NOT NULL,
+    limits TEXT NOT NULL,
     reason TEXT NOT NULL,
     recorded_at INTEGER NOT NULL,
     PRIMARY KEY (component, number)
@@ -59,6 +61,8 @@ pub struct Record {
     pub version: String,
     /// The BLAKE3 digest of its bytes.
     pub digest: String,
+    /// What its component may use: fixed with it, whatever the host's settings become.
+    pub limits: Limits,
     /// Where it stands.
     pub state: State,
     /// The stable name of why it was refused, with a page in `docs/errors/`; empty where it was not.
@@ -76,25 +80,11 @@ impl Control {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let connection = Connection::open(path)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-        connection.execute_batch(TABLES)?;
+        let empty: bool = connection.query_one("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
+        if empty {
+            connection.execute_batch(TABLES)?;
+        }
         Ok(Self { connection })
-    }
-
-    /// The number of the release with these bytes, or the number that a new one gets.
-    pub(super) fn number(&self, component: &str, digest: &str) -> Result<u64, Error> {
-        let latest: Option<(i64, String)> = self
-            .connection
-            .query_row(
-                "SELECT number, digest FROM releases WHERE component = ?1 ORDER BY number DESC LIMIT 1",
-                [component],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        Ok(match latest {
-            Some((number, known)) if known == digest => number.cast_unsigned(),
-            Some((number, _)) => number.cast_unsigned() + 1,
-            None => 1,
-        })
     }
 
     /// Records where a release stands. One that goes live retires the others.
@@ -114,7 +104,7 @@ impl Control {
             )?;
         }
         transaction.execute(
-            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 component,
                 record.release.cast_signed(),
@@ -123,6 +113,7 @@ impl Control {
                 record.version,
                 record.state.name(),
                 record.code,
+                serde_json::to_string(&record.limits)?,
                 record.reason,
                 recorded_at_us
             ],
@@ -141,18 +132,21 @@ impl Control {
     /// The releases of a component, newest first.
     pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, version, digest, state, code, reason FROM releases WHERE component = ?1 ORDER BY number DESC",
+            "SELECT number, version, digest, state, code, limits, reason FROM releases WHERE component = ?1 ORDER BY number DESC",
         )?;
-        let records = statement.query_map([component], |row| {
-            Ok(Record {
+        let mut rows = statement.query([component])?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            records.push(Record {
                 release: row.get::<_, i64>(0)?.cast_unsigned(),
                 version: row.get(1)?,
                 digest: row.get(2)?,
-                state: State::parse(&row.get::<_, String>(3)?),
+                state: State::parse(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?),
                 code: row.get(4)?,
-                reason: row.get(5)?,
-            })
-        })?;
-        Ok(records.collect::<Result<_, _>>()?)
+                limits: serde_json::from_str(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?,
+                reason: row.get(6)?,
+            });
+        }
+        Ok(records)
     }
 }

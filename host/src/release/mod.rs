@@ -14,7 +14,7 @@ mod control;
 mod folder;
 pub mod releases;
 
-pub use component::{Checked, RejectError, check};
+pub use component::{Checked, RejectError, check, read};
 pub use control::{Record, State};
 pub use releases::{Component, Live, Releases};
 
@@ -26,6 +26,9 @@ pub enum Error {
     /// `control.db` cannot be read or written.
     #[error("control.db: {0}")]
     Control(#[from] rusqlite::Error),
+    /// `control.db` holds what this version does not understand.
+    #[error("control.db: {0}")]
+    Record(#[from] serde_json::Error),
     /// The drop folder cannot be read.
     #[error("{path}: {source}")]
     Folder {

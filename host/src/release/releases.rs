@@ -4,11 +4,12 @@ use super::component::{Checked, RejectError};
 use super::control::{Control, Record, State};
 use super::folder::{self, Dropped};
 use super::{Error, component};
+use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
-use crate::plugin::{ABI, Engine, Plugin};
-use crate::projector::{self, Running};
-use crate::store::{self, Store};
+use crate::plugin::{ABI, Engine, Limits, Plugin};
+use crate::projector::Running;
+use crate::store::Store;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -47,8 +48,7 @@ struct Parts<'a> {
     data: &'a DataDir,
     engine: &'a Engine,
     log: &'a Log,
-    store_limits: &'a store::Limits,
-    projector: &'a projector::Options,
+    config: &'a Config,
 }
 
 impl Releases {
@@ -56,15 +56,9 @@ impl Releases {
     ///
     /// # Errors
     /// The folder or `control.db` cannot be read.
-    pub fn open(
-        data: &DataDir,
-        engine: &Engine,
-        log: &Log,
-        store_limits: &store::Limits,
-        projector: &projector::Options,
-    ) -> Result<Self, Error> {
+    pub fn open(data: &DataDir, engine: &Engine, log: &Log, config: &Config) -> Result<Self, Error> {
         let mut control = Control::open(&data.control())?;
-        let parts = Parts { data, engine, log, store_limits, projector };
+        let parts = Parts { data, engine, log, config };
         let mut components = BTreeMap::new();
         for dropped in folder::list(&data.components())? {
             if components.contains_key(&dropped.name) {
@@ -82,7 +76,12 @@ impl Releases {
                 components.insert(name.clone(), parts.go_on(&control, name, module)?);
             }
         }
-        Ok(Self { components })
+        let releases = Self { components };
+        let digests = releases.iter().filter_map(|component| Some(component.live.as_ref()?.plugin.digest()));
+        if let Err(error) = engine.sweep_cache(&digests.collect::<Vec<_>>()) {
+            tracing::warn!(%error, "compiled code that nobody needs could not be removed");
+        }
+        Ok(releases)
     }
 
     /// A component by its name.
@@ -106,57 +105,77 @@ impl Parts<'_> {
     /// Takes a file: as a release that serves, or refused with its reason recorded; then the one before it goes on.
     fn take(&self, control: &mut Control, dropped: &Dropped) -> Result<Component, Error> {
         let Dropped { name, module, path } = dropped;
-        let bytes = fs::read(path);
+        let bytes = component::read(path, &self.config.plugin);
         let digest = bytes.as_ref().map_or_else(|_| String::new(), |bytes| blake3::hash(bytes).to_hex().to_string());
-        let release = control.number(name, &digest)?;
-        match bytes.map_err(RejectError::from).and_then(|bytes| self.start(name, release, &bytes)) {
+        let (release, limits) = self.number(&control.releases(name)?, &digest);
+        let mut record = Record {
+            release,
+            version: String::new(),
+            digest,
+            limits,
+            state: State::Live,
+            code: String::new(),
+            reason: "taken at the start".to_owned(),
+        };
+        match bytes.and_then(|bytes| self.start(name, &record, &bytes)) {
             Ok(live) => {
-                let version = live.plugin.manifest().version.clone();
-                let (code, reason) = (String::new(), "taken at the start".to_owned());
-                control.record(name, module, &Record { release, version, digest, state: State::Live, code, reason })?;
+                live.plugin.manifest().version.clone_into(&mut record.version);
+                control.record(name, module, &record)?;
                 let releases = control.releases(name)?;
                 Ok(Component { name: name.clone(), module: module.clone(), releases, live: Some(live) })
             }
             Err(error) => {
                 tracing::warn!(component = %name, reason = %error, "the component is refused");
-                let (version, code, reason) = (String::new(), error.code().to_owned(), error.to_string());
-                let state = State::Rejected;
-                control.record(name, module, &Record { release, version, digest, state, code, reason })?;
+                let (code, reason) = (error.code().to_owned(), error.to_string());
+                control.record(name, module, &Record { state: State::Rejected, code, reason, ..record })?;
                 self.go_on(control, name.clone(), module.clone())
             }
+        }
+    }
+
+    /// The number of the release with these bytes, and its limits: those of the one that is live or was refused last, or new ones.
+    fn number(&self, releases: &[Record], digest: &str) -> (u64, Limits) {
+        let now = || self.config.plugin.clone();
+        let live = releases.iter().find(|record| record.state == State::Live);
+        match (live, releases.first()) {
+            (Some(live), _) if live.digest == digest => (live.release, live.limits.clone()),
+            (_, Some(last)) if last.digest == digest && last.state == State::Rejected => (last.release, now()),
+            (_, Some(last)) => (last.release + 1, now()),
+            (_, None) => (1, now()),
         }
     }
 
     /// Lets a component's last good release serve on, if it has one.
     fn go_on(&self, control: &Control, name: String, module: String) -> Result<Component, Error> {
         let releases = control.releases(&name)?;
-        let last = releases.iter().find(|record| record.state == State::Live).map(|record| record.release);
-        let live = last.and_then(|release| {
-            let bytes = fs::read(self.bytes_of(&name, release)).map_err(RejectError::from);
-            let started = bytes.and_then(|bytes| self.start(&name, release, &bytes));
-            started
-                .inspect_err(|error| tracing::error!(component = %name, release, %error, "cannot go on serving"))
+        let live = releases.iter().find(|record| record.state == State::Live).and_then(|record| {
+            let bytes = component::read(&self.bytes_of(&name, record.release), &record.limits);
+            bytes
+                .and_then(|bytes| self.start(&name, record, &bytes))
+                .inspect_err(
+                    |error| tracing::error!(component = %name, %error, "its last release cannot go on serving"),
+                )
                 .ok()
         });
         Ok(Component { name, module, releases, live })
     }
 
-    fn start(&self, name: &str, release: u64, bytes: &[u8]) -> Result<Live, RejectError> {
-        let Checked { plugin, .. } = component::check(self.engine, name, bytes)?;
+    fn start(&self, name: &str, record: &Record, bytes: &[u8]) -> Result<Live, RejectError> {
+        let Checked { plugin, .. } = component::check(self.engine, name, bytes, &record.limits)?;
         fs::create_dir_all(self.data.stores().join(name))?;
-        let kept = self.bytes_of(name, release);
+        let kept = self.bytes_of(name, record.release);
         if !kept.exists() {
             let half = kept.with_extension("half");
             fs::write(&half, bytes)?;
             fs::rename(&half, &kept)?;
         }
         let start = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
-        let path = kept.with_extension("db");
-        let identity = identity(&plugin, self.engine);
-        let store = Store::open(&path, &plugin.manifest().schema, &identity, self.store_limits)
-            .map_err(|error| start(&error))?;
-        let running = Running::start(&plugin, &store, self.log, self.projector).map_err(|error| start(&error))?;
-        Ok(Live { release, plugin, store, running })
+        let store =
+            Store::open(&kept.with_extension("db"), &plugin.manifest().schema, &identity(&plugin), &self.config.store)
+                .map_err(|error| start(&error))?;
+        let running =
+            Running::start(&plugin, &store, self.log, &self.config.projector).map_err(|error| start(&error))?;
+        Ok(Live { release: record.release, plugin, store, running })
     }
 
     /// Where a release's bytes are kept, beside its store, so that it can serve whatever becomes of the dropped file.
@@ -166,8 +185,8 @@ impl Parts<'_> {
 }
 
 /// What a read store's content follows from, besides the log.
-fn identity(plugin: &Plugin, engine: &Engine) -> String {
-    let limits = engine.limits();
+fn identity(plugin: &Plugin) -> String {
+    let limits = plugin.limits();
     format!(
         "{} abi={ABI} sqlite={} fuel={} memory={} answer={}",
         plugin.digest(),

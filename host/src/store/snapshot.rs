@@ -45,6 +45,7 @@ impl Store {
     /// The file cannot be opened or made, or the schema is refused.
     pub fn open(path: &Path, ddl: &str, identity: &str, limits: &Limits) -> Result<Self, Error> {
         if !is_of(path, identity)? {
+            tracing::warn!(store = %path.display(), "the read store is of another release, limits or version: it is made anew");
             discard(path)?;
         }
         let store = connection::open_writable(path)?;
