@@ -29,7 +29,9 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.current_dir(root()).args(["build", "--quiet", "--package", "laterna", "--bin", "laterna"]);
+        // Of the whole workspace, as `cargo test` is: with fewer packages its dependencies would have other features, and be built
+        // once more.
+        build.current_dir(root()).args(["build", "--quiet", "--workspace", "--bin", "laterna"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
