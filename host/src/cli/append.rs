@@ -13,8 +13,8 @@ pub struct Append {
     /// The event's type: a fact in the past tense, such as OrderPlaced
     event_type: String,
     /// Its data in JSON; `-` reads it from standard input
-    #[arg(default_value = "null")]
-    data: String,
+    #[arg(value_name = "DATA", default_value = "null")]
+    payload: String,
     /// Its id, unique for ever: appending it again stores nothing twice
     #[arg(long)]
     id: Option<String>,
@@ -33,7 +33,7 @@ pub struct Append {
 
 impl Append {
     pub fn run(self) -> Result<(), Failure> {
-        let mut data = self.data;
+        let mut data = self.payload;
         if data == "-" {
             data.clear();
             std::io::stdin().read_to_string(&mut data)?;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 /// The number of the empty name, which is never stored: no module, this host, JSON.
 pub(super) const EMPTY: i64 = 0;
 
-/// Names that the writer keeps in memory; beyond it they are forgotten, and read again from the table.
+/// Names kept in memory; beyond it they are forgotten, and read again from the table.
 const CACHED: usize = 65_536;
 
 /// The writer's side: finds a name's number, or gives it one.
@@ -41,33 +41,45 @@ impl Numbers {
     }
 }
 
-/// The reader's side: finds the name of a number.
+/// The reader's side: finds the names of numbers.
 #[derive(Default)]
 pub(super) struct Names {
-    /// By number: they are given out from 1 upwards, most of them early.
-    names: Vec<Option<Box<str>>>,
+    /// By number: they are given out from 1 upwards, those that recur early.
+    early: Vec<Option<Box<str>>>,
+    /// Those with large numbers, for as long as a row is looked at.
+    late: HashMap<usize, Box<str>>,
 }
 
 impl Names {
-    /// Makes sure that [`get`](Self::get) knows a number.
-    pub(super) fn load(&mut self, connection: &Connection, number: i64) -> Result<(), Error> {
-        let index = usize::try_from(number).unwrap_or(0);
-        if self.names.get(index).is_some_and(Option::is_some) || number == EMPTY {
-            return Ok(());
+    /// Makes sure that [`get`](Self::get) knows these numbers.
+    pub(super) fn load(&mut self, connection: &Connection, numbers: [i64; 4]) -> Result<(), Error> {
+        if self.late.len() > CACHED {
+            self.late.clear();
         }
-        let name: String =
-            connection.prepare_cached("SELECT name FROM names WHERE id = ?1")?.query_one([number], |row| row.get(0))?;
-        if index >= self.names.len() {
-            self.names.resize(index + 1, None);
+        for number in numbers {
+            let index = usize::try_from(number).unwrap_or_default();
+            let known = self.early.get(index).is_some_and(Option::is_some) || self.late.contains_key(&index);
+            if number == EMPTY || known {
+                continue;
+            }
+            let name: String = connection
+                .prepare_cached("SELECT name FROM names WHERE id = ?1")?
+                .query_one([number], |row| row.get(0))?;
+            if index < CACHED {
+                self.early.resize(self.early.len().max(index + 1), None);
+                self.early[index] = Some(name.into());
+            } else {
+                self.late.insert(index, name.into());
+            }
         }
-        self.names[index] = Some(name.into());
         Ok(())
     }
 
     /// The name of a number that was loaded.
     pub(super) fn get(&self, number: i64) -> &str {
-        let name = usize::try_from(number).ok().and_then(|index| self.names.get(index));
-        name.and_then(Option::as_deref).unwrap_or_default()
+        let index = usize::try_from(number).unwrap_or_default();
+        let early = self.early.get(index).and_then(Option::as_deref);
+        early.or_else(|| self.late.get(&index).map(AsRef::as_ref)).unwrap_or_default()
     }
 }
 

@@ -215,9 +215,7 @@ fn is_sparse(connection: &Connection, merged: &str, bounds: (i64, i64)) -> Resul
 /// Shows a row of [`COLUMNS`] as an event.
 fn view<'a>(row: &'a Row<'_>, connection: &Connection, names: &'a mut Names) -> Result<EventRef<'a>, Error> {
     let [source, event_type, module, content_type]: [i64; 4] = [row.get(1)?, row.get(5)?, row.get(7)?, row.get(13)?];
-    for number in [source, event_type, module, content_type] {
-        names.load(connection, number)?;
-    }
+    names.load(connection, [source, event_type, module, content_type])?;
     let text = |column| -> Result<&'a str, Error> {
         Ok(row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default())
     };
