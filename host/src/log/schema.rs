@@ -66,10 +66,13 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     if empty {
         connection.execute_batch(TABLES)?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.pragma_update(None, "user_version", FORMAT)?;
+    } else {
+        check_format(&connection, path)?;
     }
+    // Written anew even where it stands, since a commit syncs only if it wrote. A writer that was killed may have left a
+    // commit in the WAL that is not on the disk yet; nobody may see it, or be told that it is a repeat, before it is.
+    connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")?;
-    check_format(&connection, path)?;
     Ok(connection)
 }
 
