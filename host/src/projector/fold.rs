@@ -56,8 +56,7 @@ impl Folder {
         }
         match self.attempt(&piece.batch, piece.through) {
             Ok(()) => Ok(()),
-            Err(CallError::Verdict(verdict)) => self.narrow(&piece.batch, piece.through, verdict),
-            Err(other) => Err(self.machine(other.to_string())),
+            Err(error) => self.narrow(&piece.batch, piece.through, error),
         }
     }
 
@@ -83,18 +82,14 @@ impl Folder {
     }
 
     /// Applies a batch that failed as a whole: first around the event that the component named, then by halves. Only a batch of one
-    /// convicts its event; what the component says is a hint.
-    fn narrow(&mut self, batch: &Batch, through: u64, verdict: Verdict) -> Result<(), Halt> {
+    /// convicts its event; what the component says is a hint. What the machine could not do is narrowed down as well, so that the
+    /// store is the fold up to the event before it, whatever the size of the batch.
+    fn narrow(&mut self, batch: &Batch, through: u64, error: CallError) -> Result<(), Halt> {
         if let (1, Some(position), Some((event_id, event_type))) = (batch.len(), batch.position(0), batch.name(0)) {
-            return Err(Halt::EventFailed {
-                position,
-                event_id: event_id.to_owned(),
-                event_type: event_type.to_owned(),
-                reason: verdict.to_string(),
-            });
+            return Err(self.halt(position, event_id, event_type, error));
         }
-        let named = match verdict {
-            Verdict::Failed { position: Some(position), .. } => batch.index_of(position),
+        let named = match error {
+            CallError::Verdict(Verdict::Failed { position: Some(position), .. }) => batch.index_of(position),
             _ => None,
         };
         let parts: Vec<Range<usize>> = match named {
@@ -114,11 +109,25 @@ impl Folder {
         let through = through.unwrap_or_default();
         match self.attempt(&whole, through) {
             Ok(()) => Ok(()),
-            Err(CallError::Verdict(verdict)) if part.len() == 1 => self.narrow(&whole, through, verdict),
-            Err(CallError::Verdict(_)) => {
-                halves(0..whole.len()).into_iter().try_for_each(|half| self.fold_part(&whole, half, through))
-            }
-            Err(other) => Err(self.machine(other.to_string())),
+            Err(error) if part.len() == 1 => self.narrow(&whole, through, error),
+            Err(_) => halves(0..whole.len()).into_iter().try_for_each(|half| self.fold_part(&whole, half, through)),
+        }
+    }
+
+    /// What an event that alone cannot be applied means. Everything before it is in the store, and what stands between was not for
+    /// the component: its fold stands right before the event.
+    fn halt(&mut self, position: u64, event_id: &str, event_type: &str, error: CallError) -> Halt {
+        if let Err(halt) = self.advance(position - 1) {
+            return halt;
+        }
+        match error {
+            CallError::Verdict(verdict) => Halt::EventFailed {
+                position,
+                event_id: event_id.to_owned(),
+                event_type: event_type.to_owned(),
+                reason: verdict.to_string(),
+            },
+            other => self.machine(format!("event {event_id} ({event_type}) at position {position}: {other}")),
         }
     }
 
