@@ -204,7 +204,9 @@ impl Plugin {
         let (database, applied) =
             self.call(database, |component, store| component.laterna_plugin_fold().call_apply(store, &batch.wit));
         let applied = applied.and_then(|applied| {
-            applied.map_err(|failure| Verdict::Failed { position: failure.position, message: failure.message }.into())
+            applied.map_err(|failure| {
+                Verdict::Failed { position: failure.position, message: in_a_line(&failure.message) }.into()
+            })
         });
         (database, applied)
     }
@@ -231,7 +233,7 @@ impl Plugin {
                 Err(Verdict::Forbidden(format!("its answer has more than {limit} bytes")).into())
             }
             Ok(json) => Ok(json),
-            Err(failure) => Err(Verdict::Failed { position: None, message: failure.message }.into()),
+            Err(failure) => Err(Verdict::Failed { position: None, message: in_a_line(&failure.message) }.into()),
         });
         (database, answered)
     }
@@ -288,9 +290,22 @@ fn judge(error: &wasmtime::Error, call: &Call, limits: &Limits) -> CallError {
         Some(Trap::StackOverflow) => CallError::Machine("it used up its call stack: it recurses too deeply".to_owned()),
         trap => {
             let trap = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
-            Verdict::Trapped { trap, stderr: call.stderr.text() }.into()
+            Verdict::Trapped { trap, stderr: in_a_line(&call.stderr.text()) }.into()
         }
     }
+}
+
+/// Bytes of a component's words that are passed on.
+const WORDS_BYTES: usize = 4 << 10;
+
+/// A component's words as they are kept and shown: one line of bounded length, without what could steer a terminal.
+fn in_a_line(words: &str) -> String {
+    let kept = &words[..words.floor_char_boundary(WORDS_BYTES)];
+    // Rust says it behind every panic; here there is no environment to set it in.
+    let lines = kept.lines().map(str::trim).filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE"));
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let line = line.replace(char::is_control, "\u{fffd}");
+    if kept.len() < words.len() { line + " …" } else { line }
 }
 
 /// Why a host function ends the call it was called in.
