@@ -281,13 +281,12 @@ fn judge(error: &wasmtime::Error, call: &Call, limits: &Limits) -> CallError {
             Stopped::Machine(what) => CallError::Machine(what.clone()),
         };
     }
-    if call.memory.refused {
-        return Verdict::OutOfMemory { bytes: limits.memory_bytes }.into();
-    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Verdict::OutOfFuel { fuel: limits.fuel }.into(),
         // How deep a stack goes hangs on the compiler and the processor.
         Some(Trap::StackOverflow) => CallError::Machine("it used up its call stack: it recurses too deeply".to_owned()),
+        // Any other trap of one whose wish was refused is how it took that; what it says of it itself is worth little.
+        _ if call.memory.refused => Verdict::OutOfMemory { bytes: limits.memory_bytes }.into(),
         trap => {
             let trap = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
             Verdict::Trapped { trap, stderr: in_a_line(&call.stderr.text()) }.into()
