@@ -11,7 +11,10 @@ use std::time::Duration;
 /// The first 2,000 events of a real shop's year.
 const EVENTS: &str = "projections/retail/sample/online_retail.sample2000.events.jsonl";
 
-/// Build the example components, import real purchases, and serve what they make of them
+/// What folds them.
+const COMPONENT: &str = "projections/retail";
+
+/// Build the shop's component, import real purchases, and serve what they make of them
 #[derive(clap::Args)]
 pub struct Demo {
     /// The data directory; made where it is not there
@@ -26,9 +29,9 @@ impl Demo {
         if !Path::new(EVENTS).is_file() {
             return Err(format!("{EVENTS} is not here: run the demo in the root of Laterna's repository").into());
         }
-        eprintln!("building the example components …");
+        eprintln!("building the component …");
         let data = DataDir::open(&self.data)?;
-        build::build(&build::examples()?, &data.components())?;
+        build::build(&[COMPONENT.into()], &data.components())?;
         serve::serve(&self.data, self.settings, |address| try_it(&address))
     }
 }
