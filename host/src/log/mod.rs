@@ -28,6 +28,7 @@ pub use filter::Filter;
 pub use reader::{Direction, Page, Reader, Scan};
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -65,6 +66,7 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
     /// The last visible position: set after the commit that made it durable.
     head: watch::Receiver<u64>,
+    groups: Arc<AtomicU64>,
     /// Readers at rest. A reader is taken out while it reads, so the lock is never held over a read.
     readers: Mutex<Vec<Reader>>,
     reading: Semaphore,
@@ -80,7 +82,7 @@ impl Log {
     pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
         let (jobs, inbox) = mpsc::channel(options.queue);
         let writer = Writer::open(path, inbox, options.group)?;
-        let head = writer.head();
+        let (head, groups) = (writer.head(), writer.groups());
         let thread =
             std::thread::Builder::new().name("log-writer".into()).spawn(move || writer.run()).map_err(Error::Thread)?;
         Ok(Self {
@@ -89,6 +91,7 @@ impl Log {
                 jobs: Mutex::new(Some(jobs)),
                 writer: Mutex::new(Some(thread)),
                 head,
+                groups,
                 readers: Mutex::default(),
                 reading: Semaphore::new(options.readers),
                 waiting_bytes: Semaphore::new(options.queue_bytes as usize),
@@ -107,6 +110,12 @@ impl Log {
     #[must_use]
     pub fn watch_head(&self) -> watch::Receiver<u64> {
         self.inner.head.clone()
+    }
+
+    /// How many groups of requests were made durable since the log was opened, each in one transaction.
+    #[must_use]
+    pub fn groups(&self) -> u64 {
+        self.inner.groups.load(Ordering::Relaxed)
     }
 
     /// Appends atomically, and answers once it is durable.

@@ -11,6 +11,8 @@ use super::names::{self, Numbers};
 use super::{Error, schema};
 use rusqlite::{Connection, params};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
@@ -32,6 +34,8 @@ pub(super) struct Writer {
     group: usize,
     numbers: Numbers,
     head: watch::Sender<u64>,
+    /// Groups that were committed.
+    groups: Arc<AtomicU64>,
     /// The last position written, committed or not.
     position: u64,
     /// The last `recorded_at` written, in microseconds: the next one is never before it, whatever the clock does.
@@ -43,11 +47,16 @@ impl Writer {
         let connection = schema::open_writer(path)?;
         let (position, recorded_at_us) = last_event(&connection)?;
         let (head, _) = watch::channel(position);
-        Ok(Self { connection, inbox, group, numbers: Numbers::default(), head, position, recorded_at_us })
+        let groups = Arc::default();
+        Ok(Self { connection, inbox, group, numbers: Numbers::default(), head, groups, position, recorded_at_us })
     }
 
     pub(super) fn head(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
+    }
+
+    pub(super) fn groups(&self) -> Arc<AtomicU64> {
+        self.groups.clone()
     }
 
     /// Serves requests until every handle that could send one is gone.
@@ -57,6 +66,7 @@ impl Writer {
             let mut replies = Vec::with_capacity(jobs.len());
             match self.write(jobs.drain(..), &mut replies) {
                 Ok(()) => {
+                    self.groups.fetch_add(1, Ordering::Relaxed);
                     self.head.send_replace(self.position);
                     replies.into_iter().for_each(|reply| reply(Ok(())));
                 }

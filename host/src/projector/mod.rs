@@ -15,7 +15,7 @@ mod fold;
 mod running;
 
 pub use fold::Halt;
-pub use running::{Running, State};
+pub use running::{Error, Running, State};
 
 use crate::log::Filter;
 use crate::plugin::{Manifest, Selector};
