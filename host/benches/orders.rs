@@ -1,6 +1,6 @@
 //! The standard workload: rebuild by Laterna beside the native loop, durable append beside SQLite's own group commit.
 //!
-//! `cargo bench -p laterna [-- EVENTS [ROUNDS]]`; `LATERNA_BENCH_EVENTS` and `LATERNA_BENCH_ROUNDS` say the same. The arms take
+//! `cargo bench --bench orders [-- EVENTS [ROUNDS]]`; `LATERNA_BENCH_EVENTS` and `LATERNA_BENCH_ROUNDS` say the same. The arms take
 //! turns in one run, and only their ratio is a result: the seconds hang on the machine and on what else it does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -84,7 +84,7 @@ fn component(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the host is a folder of the repository");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
     let build = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--release", "--package", "laterna", "--bin", "laterna", "--", "build", "--out"])
+        .args(["run", "--quiet", "--release", "--bin", "laterna", "--", "build", "--out"])
         .arg(&out)
         .arg(root.join("projections").join(name))
         .current_dir(root)
