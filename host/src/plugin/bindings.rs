@@ -6,5 +6,5 @@ wasmtime::component::bindgen!({
     world: "projection",
 });
 
-pub use exports::laterna::plugin::fold;
-pub use laterna::plugin::types;
+pub use self::exports::laterna::plugin::fold;
+pub use self::laterna::plugin::types;
