@@ -13,7 +13,7 @@
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
 //! * [`http`]: the host over HTTP
 //! * [`cli`]: the command line
-//! * [`bench`]: measuring, beside what one would write without Laterna
+//! * [`mod@bench`]: measuring, beside what one would write without Laterna
 
 pub mod bench;
 pub mod cli;

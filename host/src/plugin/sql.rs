@@ -118,7 +118,7 @@ fn execute(mut store: StoreContextMut<'_, Call>, statement: u32, cells: &WasmLis
 
 fn execute_many(mut store: StoreContextMut<'_, Call>, statement: u32, cells: &WasmList<Given>) -> Answer<u64> {
     let (statement, parameters) = find(&store, statement)?;
-    if parameters == 0 || cells.len() % parameters != 0 {
+    if parameters == 0 || !cells.len().is_multiple_of(parameters) {
         let message = format!("{} cells are not rows of {parameters} parameters", cells.len());
         return Ok((Err(SqlError { code: rusqlite::ffi::SQLITE_RANGE, message }),));
     }

@@ -7,7 +7,7 @@
 //! * `feed`: the log, filtered, as batches ahead of the one who folds
 //! * `fold`: a batch and its checkpoint in one transaction; a failing one narrowed down to its event
 //! * `database`: a store's session as a component sees it
-//! * [`running`]: the threads of one projection, and how it stands
+//! * `running`: the threads of one projection, and how it stands
 
 mod database;
 mod feed;

@@ -9,7 +9,7 @@
 //! * `authorizer`: what a component's SQL may do
 //! * `meter`: how much it may do
 //! * [`session`]: the one writer, with its kept statements
-//! * [`snapshot`]: readers
+//! * [`snapshot`]: the many readers
 //! * `query`: a read as rows of cells, bounded
 
 mod authorizer;

@@ -63,7 +63,7 @@ pub(super) fn run(store: &Guarded, sql: &str, arguments: &[(&str, Value)], bound
         }
     }
     store.meter.allow_time(Some(bounds.time));
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut answer = Rows { columns, rows: Vec::new() };
     let mut bytes = 0;
     let mut rows = statement.raw_query();

@@ -169,7 +169,7 @@ impl Session {
             Ok(Prepared {
                 kept,
                 parameters: statement.parameter_count(),
-                columns: statement.column_names().into_iter().map(str::to_owned).collect(),
+                columns: statement.column_names().map(str::to_owned).collect(),
             })
         })
     }
