@@ -83,7 +83,7 @@ fn judge_ids(connection: &Connection, append: &Append) -> Result<Option<Verdict>
 /// Every id is known: a repeat where each stream's events stand in it, contiguous and in this order.
 fn repeat(connection: &Connection, append: &Append) -> Result<Verdict, Error> {
     let mut answers = Vec::with_capacity(append.streams.len());
-    let mut last_position = 0;
+    let (mut first_position, mut last_position) = (u64::MAX, 0);
     for StreamAppend { stream, events, .. } in &append.streams {
         let mut answer =
             StreamAppended { stream: stream.clone(), first_position: None, last_position: None, last_revision: None };
@@ -99,12 +99,14 @@ fn repeat(connection: &Connection, append: &Append) -> Result<Verdict, Error> {
             answer.first_position.get_or_insert(place.position);
             answer.last_position = Some(place.position);
             answer.last_revision = Some(place.revision);
+            first_position = first_position.min(place.position);
             last_position = last_position.max(place.position);
         }
-        if events.is_empty() {
-            answer.last_revision = last_revision(connection, stream)?;
-        }
         answers.push(answer);
+    }
+    for answer in answers.iter_mut().filter(|answer| answer.first_position.is_none()) {
+        // As the first time, although the stream may have gone on since.
+        answer.last_revision = last_revision_before(connection, &answer.stream, first_position)?;
     }
     Ok(Verdict::Answer(Appended { streams: answers, repeated: true, position: last_position }))
 }
@@ -150,6 +152,23 @@ pub(super) fn last_revision(connection: &Connection, stream: &str) -> Result<Opt
     let mut statement = connection.prepare_cached("SELECT max(revision) FROM events WHERE stream = ?1")?;
     let revision: Option<i64> = statement.query_one([stream], |row| row.get(0))?;
     Ok(revision.map(i64::cast_unsigned))
+}
+
+/// The revision of a stream's last event before a position, if it has any. Looks at few events, however long ago that was:
+/// positions rise with revisions.
+fn last_revision_before(connection: &Connection, stream: &str, position: u64) -> Result<Option<u64>, Error> {
+    let mut statement = connection.prepare_cached("SELECT position FROM events WHERE stream = ?1 AND revision = ?2")?;
+    let (mut before, mut not_before) = (0, last_revision(connection, stream)?.map_or(0, |last| last + 1));
+    while before < not_before {
+        let middle = before.midpoint(not_before);
+        let at: i64 = statement.query_one((stream, middle.cast_signed()), |row| row.get(0))?;
+        if at.cast_unsigned() < position {
+            before = middle + 1;
+        } else {
+            not_before = middle;
+        }
+    }
+    Ok(before.checked_sub(1))
 }
 
 /// Whether a stream was closed.
