@@ -22,9 +22,9 @@ pub async fn import(app: &App, body: Body) -> Result<Response, Problem> {
     let _place = body::place(app, CHUNK_BYTES + app.config().event_bytes + ENVELOPE_BYTES).await?;
     let mut import = Import { app, chunk: Vec::new(), chunk_bytes: 0, done: Imported::default(), lines: 0 };
     let read = import.read(body).await;
-    // What came before a fault is stored before the fault is told.
+    // What came before a fault is stored before the fault is told; where that meets a fault itself, it was the first one.
     let stored = import.store().await;
-    if let Err(problem) = read.and(stored) {
+    if let Err(problem) = stored.and(read) {
         let Import { done, .. } = import;
         let position = if done.last_position == 0 { app.host.log.head() } else { done.last_position };
         return Err(problem.with("stored", done.stored).with("skipped", done.skipped).with("last_position", position));
