@@ -181,6 +181,20 @@ pub fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Expected, 
     }
 }
 
+/// A page of events as it goes out. Written as it stands: by way of a `Value`, numbers in the events' data would be rounded.
+#[derive(Serialize)]
+pub struct PageJson<'a> {
+    events: Vec<EventJson<'a>>,
+    next: Option<String>,
+}
+
+impl<'a> PageJson<'a> {
+    /// These events, and the address of the following page, if there is one.
+    pub fn new(events: &'a [StoredEvent], next: Option<String>) -> Self {
+        Self { events: events.iter().map(EventJson::from).collect(), next }
+    }
+}
+
 /// An event as it goes out.
 #[derive(Serialize)]
 pub struct EventJson<'a> {

@@ -1,7 +1,7 @@
 //! `/events`: the log in order, read and followed, and what is appended to several streams at once.
 
 use super::answer::{self, page_url};
-use super::event_json::{EventJson, OfferedEvent, check_stream, expected};
+use super::event_json::{OfferedEvent, PageJson, check_stream, expected};
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use super::streams::check_events;
@@ -115,6 +115,5 @@ async fn page(app: &App, after: u64, filter: Filter, limit: usize) -> Result<Res
             ],
         )
     });
-    let events: Vec<EventJson<'_>> = page.events.iter().map(EventJson::from).collect();
-    Ok(answer::at_position(StatusCode::OK, page.through, &json!({ "events": events, "next": next })))
+    Ok(answer::at_position(StatusCode::OK, page.through, &PageJson::new(&page.events, next)))
 }

@@ -1,7 +1,7 @@
 //! `/streams/{stream}`: appending to one stream, reading it, closing it.
 
 use super::answer::{self, page_url};
-use super::event_json::{EventJson, OfferedEvent, check_stream, expected};
+use super::event_json::{OfferedEvent, PageJson, check_stream, expected};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::{App, body};
@@ -101,8 +101,7 @@ pub async fn read(
         let path = format!("/streams/{}/events", answer::path_segment(&stream));
         page_url(&path, &[("from", &from.to_string()), ("limit", &limit.to_string()), ("direction", word)])
     });
-    let events: Vec<EventJson<'_>> = page.events.iter().map(EventJson::from).collect();
-    Ok(answer::at_position(StatusCode::OK, page.through, &json!({ "events": events, "next": next })))
+    Ok(answer::at_position(StatusCode::OK, page.through, &PageJson::new(&page.events, next)))
 }
 
 /// `DELETE /streams/{stream}`
