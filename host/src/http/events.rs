@@ -2,7 +2,7 @@
 
 use super::answer::{self, page_url};
 use super::event_json::{OfferedEvent, PageJson, check_stream, expected};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::streams::check_events;
 use super::{App, body, follow, import};
@@ -90,10 +90,21 @@ pub async fn get(State(app): State<App>, mut parameters: Parameters, headers: He
     let filter = Filter::AllOf { types, categories, modules };
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/event-stream") {
-        let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-        return Ok(follow::follow(app, resumed.or(after).unwrap_or(0), filter)?.into_response());
+        let after = resumed(&headers)?.or(after).unwrap_or(0);
+        return Ok(follow::follow(app, after, filter)?.into_response());
     }
     page(&app, after.unwrap_or(0), filter, limit).await
+}
+
+/// The position behind which a reader takes a feed up again.
+fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(seen) = headers.get("last-event-id").filter(|seen| !seen.is_empty()) else {
+        return Ok(None);
+    };
+    let position = seen.to_str().ok().and_then(|seen| seen.parse().ok());
+    // To begin from the start instead would show everything twice.
+    let no_position = || unfit("Last-Event-ID", &String::from_utf8_lossy(seen.as_bytes()), "a position, from 0");
+    position.ok_or_else(no_position).map(Some)
 }
 
 async fn page(app: &App, after: u64, filter: Filter, limit: usize) -> Result<Response, Problem> {
