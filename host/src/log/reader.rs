@@ -79,11 +79,12 @@ impl Reader {
         mut visit: impl FnMut(EventRef<'_>) -> bool,
     ) -> Result<Scan, Error> {
         let Self { connection, names } = self;
+        if after >= up_to {
+            return Ok(Scan { through: up_to, more: false });
+        }
         let wanted = filter.numbered(connection)?;
-        // Beyond what SQLite can count there is nothing either.
-        let bounds = (after.min(i64::MAX.cast_unsigned()).cast_signed(), up_to.cast_signed());
-        let lists =
-            wanted.lists().filter(|lists| lists.len() <= MERGED_LISTS && up_to.saturating_sub(after) > SHORT_RANGE);
+        let bounds = (after.cast_signed(), up_to.cast_signed());
+        let lists = wanted.lists().filter(|lists| lists.len() <= MERGED_LISTS && up_to - after > SHORT_RANGE);
         let merged = lists.map(|lists| merge(&lists));
         if let Some(merged) = merged
             && is_sparse(connection, &merged, bounds)?
