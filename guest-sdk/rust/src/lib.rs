@@ -76,15 +76,21 @@ pub mod prelude {
 pub mod __private {
     pub use crate::bindings;
     pub use crate::projection::Exported;
+
+    /// On other targets than WebAssembly there is nothing to export to, and the type is only checked.
+    pub const fn check<P: crate::Projection>() {}
 }
 
 /// Makes a type that implements [`Projection`] the component of this crate. Once in a crate.
 #[macro_export]
 macro_rules! export {
     ($projection:ty) => {
+        #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Component = $crate::__private::Exported<$projection>;
-    $crate::__private::bindings::export_projection!(Component with_types_in $crate::__private::bindings);
+            $crate::__private::bindings::export_projection!(Component with_types_in $crate::__private::bindings);
         };
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = $crate::__private::check::<$projection>();
     };
 }

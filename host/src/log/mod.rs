@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use writer::{Job, Writer};
+use writer::{Job, Waiting, Writer};
 
 /// A log's fixed properties.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub struct Log {
 struct Inner {
     path: PathBuf,
     /// `None` once the log was closed.
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    jobs: Mutex<Option<mpsc::Sender<Waiting>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// The last visible position: set after the commit that made it durable.
     head: watch::Receiver<u64>,
@@ -70,7 +70,7 @@ struct Inner {
     /// Readers at rest. A reader is taken out while it reads, so the lock is never held over a read.
     readers: Mutex<Vec<Reader>>,
     reading: Semaphore,
-    waiting_bytes: Semaphore,
+    waiting_bytes: Arc<Semaphore>,
     queue_bytes: u32,
 }
 
@@ -94,7 +94,7 @@ impl Log {
                 groups,
                 readers: Mutex::default(),
                 reading: Semaphore::new(options.readers),
-                waiting_bytes: Semaphore::new(options.queue_bytes as usize),
+                waiting_bytes: Arc::new(Semaphore::new(options.queue_bytes as usize)),
                 queue_bytes: options.queue_bytes,
             }),
         })
@@ -151,10 +151,11 @@ impl Log {
     ) -> Result<T, Error> {
         // One that is larger than the whole queue waits until it has the queue for itself.
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.inner.queue_bytes);
-        let _place = self.inner.waiting_bytes.acquire_many(bytes).await.map_err(|_| Error::Closed)?;
+        let waiting_bytes = Arc::clone(&self.inner.waiting_bytes);
+        let place = waiting_bytes.acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;
         let (answer, answered) = oneshot::channel();
         let jobs = self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)?;
-        jobs.send(job(answer)).await.map_err(|_| Error::Closed)?;
+        jobs.send(Waiting { job: job(answer), place }).await.map_err(|_| Error::Closed)?;
         drop(jobs);
         answered.await.map_err(|_| Error::Closed)?
     }

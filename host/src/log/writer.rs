@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 /// A request, with where its answer goes.
@@ -23,6 +23,13 @@ pub(super) enum Job {
     Close { stream: String, answer: Answer<ClosedStream> },
 }
 
+/// A request that waits, and the place in the queue that its bytes take. The place is the request's, not that of who asked: who
+/// asked may go away, and the bytes are still there.
+pub(super) struct Waiting {
+    pub(super) job: Job,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
 type Answer<T> = oneshot::Sender<Result<Result<T, Refusal>, Error>>;
 
 /// Sends an answer that was kept until the commit, or what became of the commit.
@@ -30,7 +37,7 @@ type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 pub(super) struct Writer {
     connection: Connection,
-    inbox: mpsc::Receiver<Job>,
+    inbox: mpsc::Receiver<Waiting>,
     group: usize,
     numbers: Numbers,
     head: watch::Sender<u64>,
@@ -43,7 +50,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(path: &Path, inbox: mpsc::Receiver<Job>, group: usize) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path, inbox: mpsc::Receiver<Waiting>, group: usize) -> Result<Self, Error> {
         let connection = schema::open_writer(path)?;
         let (position, recorded_at_us) = last_event(&connection)?;
         let (head, _) = watch::channel(position);
@@ -80,10 +87,10 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, jobs: impl Iterator<Item = Job>, replies: &mut Vec<Reply>) -> Result<(), Error> {
+    fn write(&mut self, jobs: impl Iterator<Item = Waiting>, replies: &mut Vec<Reply>) -> Result<(), Error> {
         let begun = self.execute("BEGIN IMMEDIATE");
         let mut failed = begun.err();
-        for job in jobs {
+        for Waiting { job, place: _place } in jobs {
             // After a failure of the disk the rest is not tried, but still answered.
             let outcome = match job {
                 Job::Append { append, answer } => {
