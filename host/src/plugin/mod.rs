@@ -14,6 +14,7 @@
 //! * `bindings`: the contract of `wit/` as Rust
 //! * [`batch`]: events as they cross
 //! * [`call`]: one call in a fresh instance, and why it failed
+//! * `fuel`: what a call of the host costs
 //! * `sql`: the host's side of `laterna:plugin/sql`
 //! * `wasi`: what Rust's standard library needs, and nothing more
 
@@ -23,6 +24,7 @@ mod cache;
 pub mod call;
 pub mod component;
 pub mod engine;
+mod fuel;
 pub mod manifest;
 mod sql;
 mod wasi;
@@ -35,4 +37,4 @@ pub use manifest::{Manifest, NamedQuery, Parameter, ParameterType, Selector};
 
 /// Counts up with whatever can change what a component makes of the same events: the engine's settings, the price of a host
 /// call, SQLite's version. A store made under another number is made anew.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;

@@ -4,6 +4,7 @@
 //! took to the call's fuel.
 
 use super::call::{Call, Database, DatabaseFault, Stopped};
+use super::fuel::{charge, offer};
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
 use wasmtime::StoreContextMut;
@@ -12,8 +13,6 @@ use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr}
 const SQL: &str = "laterna:plugin/sql@0.1.0";
 const TYPES: &str = "laterna:plugin/types@0.1.0";
 
-/// Fuel that a call of the host costs, besides its bytes and steps.
-const CALL_FUEL: u64 = 500;
 /// Fuel that a step of SQLite's virtual machine costs.
 const STEP_FUEL: u64 = 20;
 /// Fuel that preparing a byte of SQL costs, whether or not the statement was kept.
@@ -78,12 +77,12 @@ pub(super) fn offers(import: &str) -> bool {
 pub(super) fn define(linker: &mut Linker<Call>) -> Result<(), wasmtime::Error> {
     linker.instance(TYPES)?;
     let mut sql = linker.instance(SQL)?;
-    sql.func_wrap("prepare", |store, (text,): (WasmStr,)| prepare(store, &text))?;
-    sql.func_wrap("execute", |store, (statement, cells): (u32, WasmList<Given>)| execute(store, statement, &cells))?;
-    sql.func_wrap("execute-many", |store, (statement, cells): (u32, WasmList<Given>)| {
+    offer(&mut sql, "prepare", |store, (text,): (WasmStr,)| prepare(store, &text))?;
+    offer(&mut sql, "execute", |store, (statement, cells): (u32, WasmList<Given>)| execute(store, statement, &cells))?;
+    offer(&mut sql, "execute-many", |store, (statement, cells): (u32, WasmList<Given>)| {
         execute_many(store, statement, &cells)
     })?;
-    sql.func_wrap("query", |store, (statement, cells): (u32, WasmList<Given>)| query(store, statement, &cells))?;
+    offer(&mut sql, "query", |store, (statement, cells): (u32, WasmList<Given>)| query(store, statement, &cells))?;
     Ok(())
 }
 
@@ -92,7 +91,7 @@ fn prepare(mut store: StoreContextMut<'_, Call>, text: &WasmStr) -> Answer<Handl
     let mut database = lend(&mut store)?;
     let prepared = database.prepare(&text);
     store.data_mut().database = Some(database);
-    charge(&mut store, CALL_FUEL + SQL_BYTE_FUEL * text.len() as u64)?;
+    charge(&mut store, SQL_BYTE_FUEL * text.len() as u64)?;
     if store.data().statements.len() >= STATEMENTS {
         return Err(Stopped::Forbidden(format!("it prepared more than {STATEMENTS} statements in one call")).into());
     }
@@ -112,7 +111,7 @@ fn execute(mut store: StoreContextMut<'_, Call>, statement: u32, cells: &WasmLis
     let budget = store.get_fuel()? / STEP_FUEL;
     let (bytes, (steps, changes)) =
         with_cells(&mut store, cells, |database, cells| database.execute(statement, cells, budget))?;
-    charge(&mut store, CALL_FUEL + bytes + STEP_FUEL * steps)?;
+    charge(&mut store, bytes + STEP_FUEL * steps)?;
     answer(changes)
 }
 
@@ -135,7 +134,7 @@ fn execute_many(mut store: StoreContextMut<'_, Call>, statement: u32, cells: &Wa
         }
         (steps, Ok(changes))
     })?;
-    charge(&mut store, CALL_FUEL + bytes + STEP_FUEL * steps)?;
+    charge(&mut store, bytes + STEP_FUEL * steps)?;
     answer(changes)
 }
 
@@ -158,7 +157,7 @@ fn query(mut store: StoreContextMut<'_, Call>, statement: u32, cells: &WasmList<
             answered <= limit
         })
     })?;
-    charge(&mut store, CALL_FUEL + bytes + answered as u64 + STEP_FUEL * steps)?;
+    charge(&mut store, bytes + answered as u64 + STEP_FUEL * steps)?;
     if answered > limit {
         return Err(Stopped::Forbidden(format!("a query of it answered more than {limit} bytes")).into());
     }
@@ -230,13 +229,6 @@ impl Borrowed<'_> {
             Part::Cell(_) => 8,
         };
         self.0.iter().map(size).sum::<usize>() as u64
-    }
-}
-
-fn charge(store: &mut StoreContextMut<'_, Call>, cost: u64) -> Result<(), wasmtime::Error> {
-    match store.get_fuel()?.checked_sub(cost) {
-        Some(left) => store.set_fuel(left),
-        None => Err(Stopped::OutOfFuel.into()),
     }
 }
 
