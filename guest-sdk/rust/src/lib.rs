@@ -88,7 +88,7 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Component = $crate::__private::Exported<$projection>;
-            $crate::__private::bindings::export_projection!(Component with_types_in $crate::__private::bindings);
+            $crate::__private::bindings::export_projection! { Component with_types_in $crate::__private::bindings }
         };
         #[cfg(not(target_arch = "wasm32"))]
         const _: () = $crate::__private::check::<$projection>();
