@@ -6,7 +6,7 @@
 mod purchase;
 
 use laterna_sdk::prelude::*;
-use purchase::{Figures, Purchase};
+use purchase::{Figures, ProductPart, Purchase};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -86,10 +86,10 @@ impl Projection for Retail {
             }
             "OrderPlaced" | "OrderCancelled" => {
                 let purchase: Purchase = event.json()?;
-                let cancelled = event.event_type() == "OrderCancelled";
-                let figures = if cancelled { purchase.cancelled() } else { purchase.placed() };
+                let figures =
+                    if event.event_type() == "OrderPlaced" { purchase.placed() } else { purchase.cancelled() };
                 add_to_totals(store, &figures)?;
-                add_to_products(store, &purchase, cancelled)?;
+                add_to_products(store, &purchase, event.event_type())?;
                 add_to_month(store, month, &figures, purchase.customer_id.is_none())?;
                 add_to_country(store, &purchase.country, &figures)?;
                 if let Some(customer_id) = &purchase.customer_id {
@@ -99,12 +99,12 @@ impl Projection for Retail {
             "StockAdjusted" => {
                 let purchase: Purchase = event.json()?;
                 add_to_totals(store, &purchase.adjusted())?;
-                add_adjusted_units(store, &purchase)?;
+                add_to_products(store, &purchase, "StockAdjusted")?;
             }
             "BadDebtAdjusted" => {
                 let purchase: Purchase = event.json()?;
                 add_to_totals(store, &purchase.written_off())?;
-                add_descriptions(store, &purchase)?;
+                add_to_products(store, &purchase, "BadDebtAdjusted")?;
             }
             other => return Err(Error::new(format_args!("`{other}` was not subscribed to"))),
         }
@@ -151,39 +151,19 @@ fn add_to_totals(store: &Store, figures: &Figures) -> Result<()> {
     Ok(())
 }
 
-fn add_to_products(store: &Store, purchase: &Purchase, cancelled: bool) -> Result<()> {
-    let rows = purchase.by_product().into_iter().map(|(stock_code, product)| {
-        let (placed, came_back) = if cancelled { (0, -1) } else { (1, 0) };
-        (
-            stock_code,
-            product.description,
-            placed,
-            product.units * placed,
-            product.units * came_back,
-            0,
-            product.amount_mils * placed,
-            product.amount_mils * came_back,
-            product.amount_mils,
-        )
-    });
-    store.execute_many(ADD_TO_PRODUCT, rows)?;
-    Ok(())
-}
-
-fn add_adjusted_units(store: &Store, purchase: &Purchase) -> Result<()> {
-    let rows = purchase
-        .by_product()
-        .into_iter()
-        .map(|(stock_code, product)| (stock_code, product.description, 0, 0, 0, product.units, 0, 0, 0));
-    store.execute_many(ADD_TO_PRODUCT, rows)?;
-    Ok(())
-}
-
-fn add_descriptions(store: &Store, purchase: &Purchase) -> Result<()> {
-    let rows = purchase
-        .by_product()
-        .into_iter()
-        .map(|(stock_code, product)| (stock_code, product.description, 0, 0, 0, 0, 0, 0, 0));
+fn add_to_products(store: &Store, purchase: &Purchase, event_type: &str) -> Result<()> {
+    let rows =
+        purchase.by_product().into_iter().map(|(stock_code, ProductPart { description, units, amount_mils })| {
+            let [orders, placed, cancelled, adjusted, placed_mils, cancelled_mils] = match event_type {
+                "OrderPlaced" => [1, units, 0, 0, amount_mils, 0],
+                "OrderCancelled" => [0, 0, -units, 0, 0, -amount_mils],
+                "StockAdjusted" => [0, 0, 0, units, 0, 0],
+                // A bad debt makes its products known, and counts in no figure of theirs.
+                _ => [0; 6],
+            };
+            let net_mils = placed_mils - cancelled_mils;
+            (stock_code, description, orders, placed, cancelled, adjusted, placed_mils, cancelled_mils, net_mils)
+        });
     store.execute_many(ADD_TO_PRODUCT, rows)?;
     Ok(())
 }
