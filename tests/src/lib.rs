@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod random;
+pub mod unsynced;
 
 use serde_json::Value;
 use std::ffi::OsStr;
