@@ -5,7 +5,7 @@
 mod story;
 
 use fastrand::Rng;
-use laterna::log::{Append, Expected, Filter, Log, NewEvent, Options, StoredEvent, StreamAppend};
+use laterna::log::{Append, Error, Expected, Filter, Log, NewEvent, Options, StoredEvent, StreamAppend};
 use laterna_tests::random::seeded;
 use laterna_tests::unsynced::Disk;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
@@ -72,6 +72,52 @@ async fn what_a_killed_host_left_is_durable_before_it_is_shown_again() {
         log.close();
     }
     assert!(shown_unanswered > 0);
+}
+
+/// Given a disk that fails to sync an append, so that it is answered as not stored;
+/// when the host is killed, or the power goes;
+/// then it is not there.
+#[tokio::test]
+async fn what_could_not_be_stored_leaves_no_trace() {
+    let mut rng = seeded("what_could_not_be_stored_leaves_no_trace");
+    let host = Remains::nothing();
+    let log = open(&host.disk);
+    log.append(one_event("stored")).await.unwrap().unwrap();
+    host.disk.fail_syncs(1);
+    let answer = log.append(one_event("not stored")).await;
+    assert!(matches!(answer, Err(Error::NotStored(_))), "{answer:?}");
+
+    assert_eq!(after_kill(&host.disk), 1);
+    for _ in 0..20 {
+        assert_eq!(after_power_loss(&host.disk, &mut rng), 1);
+    }
+    let appended = log.append(one_event("next")).await.unwrap().unwrap();
+    assert_eq!(appended.position, 2);
+    log.close();
+}
+
+/// Given a disk that syncs nothing any more, so that nobody can know what is on it;
+/// when an append fails, then it is not said to be stored or not to be stored;
+/// and when it is repeated on what is left, then it is stored once, whether it was there or not.
+#[tokio::test]
+async fn what_may_be_stored_or_not_is_answered_as_such() {
+    let mut rng = seeded("what_may_be_stored_or_not_is_answered_as_such");
+    let host = Remains::nothing();
+    let log = open(&host.disk);
+    log.append(one_event("stored")).await.unwrap().unwrap();
+    host.disk.fail_syncs(u64::MAX);
+    let answer = log.append(one_event("open")).await;
+    assert!(matches!(answer, Err(Error::Unsettled(_))), "{answer:?}");
+
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let left = open(&host.disk.power_loss(folder.path(), &mut rng));
+        let was_stored = left.head() == 2;
+        let appended = left.append(one_event("open")).await.unwrap().unwrap();
+        assert_eq!((appended.position, appended.repeated), (2, was_stored));
+        left.close();
+    }
+    log.close();
 }
 
 /// What a host leaves when it comes to its end, and what must be in it.
@@ -221,6 +267,12 @@ fn one_event(id: &str) -> Append {
     let event = NewEvent { id: Some(id.to_owned()), ..NewEvent::json("Placed", "{}") };
     let stream = StreamAppend { stream: "order-1".to_owned(), expected: Expected::Any, events: vec![event] };
     Append { streams: vec![stream] }
+}
+
+/// How many events the log holds after the host was killed.
+fn after_kill(disk: &Disk) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    count(&open(&disk.kill(folder.path())))
 }
 
 /// How many events the log holds after a power loss.

@@ -9,6 +9,10 @@ pub enum Error {
     /// A group of requests could not be made durable; none of it was stored.
     #[error("the log could not be written, and nothing was stored: {0}")]
     NotStored(String),
+    /// A group of requests could not be made durable, nor could it be made sure that none of it is stored: it may be there
+    /// after a restart. Who asks again, with the same event ids, learns it.
+    #[error("the log could not be written, and it is open whether anything was stored: {0}")]
+    Unsettled(String),
     /// The file was written by a version of Laterna that this one does not know.
     #[error("{path} is a log of format {found}; this version reads format {known}")]
     Format {

@@ -76,6 +76,14 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// Makes sure that a commit that failed does not come back.
+///
+/// Where it was the sync that failed, the commit stands whole in the WAL, and the next one to open the log would take it for
+/// one that succeeded. A commit that changes nothing, written over its beginning, breaks its chain of checksums.
+pub(super) fn overwrite_failed_commit(connection: &Connection) -> Result<(), Error> {
+    Ok(connection.pragma_update(None, "user_version", FORMAT)?)
+}
+
 /// Opens the log for reading.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let connection =

@@ -33,7 +33,15 @@ pub(super) struct Waiting {
 type Answer<T> = oneshot::Sender<Result<Result<T, Refusal>, Error>>;
 
 /// Sends an answer that was kept until the commit, or what became of the commit.
-type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
+type Reply = Box<dyn FnOnce(Outcome) + Send>;
+
+/// What became of a group of requests.
+#[derive(Clone)]
+enum Outcome {
+    Stored,
+    NotStored(String),
+    Unsettled(String),
+}
 
 pub(super) struct Writer {
     connection: Connection,
@@ -75,13 +83,16 @@ impl Writer {
                 Ok(()) => {
                     self.groups.fetch_add(1, Ordering::Relaxed);
                     self.head.send_replace(self.position);
-                    replies.into_iter().for_each(|reply| reply(Ok(())));
+                    replies.into_iter().for_each(|reply| reply(Outcome::Stored));
                 }
                 Err(error) => {
-                    self.start_over();
                     let why = error.to_string();
                     tracing::error!(%why, "a group of appends could not be stored");
-                    replies.into_iter().for_each(|reply| reply(Err(why.clone())));
+                    let outcome = match self.start_over() {
+                        Ok(()) => Outcome::NotStored(why),
+                        Err(error) => Outcome::Unsettled(format!("{why}; then {error}")),
+                    };
+                    replies.into_iter().for_each(|reply| reply(outcome.clone()));
                 }
             }
         }
@@ -129,11 +140,12 @@ impl Writer {
             Ok(verdict) => (verdict, Ok(())),
             Err(error) => (None, Err(error)),
         };
-        replies.push(Box::new(move |committed| {
-            let answered = match (committed, verdict) {
-                (Ok(()), Some(verdict)) => Ok(verdict),
-                (Ok(()), None) => Err(Error::Closed),
-                (Err(why), _) => Err(Error::NotStored(why)),
+        replies.push(Box::new(move |outcome| {
+            let answered = match (outcome, verdict) {
+                (Outcome::Stored, Some(verdict)) => Ok(verdict),
+                (Outcome::Stored, None) => Err(Error::Closed),
+                (Outcome::NotStored(why), _) => Err(Error::NotStored(why)),
+                (Outcome::Unsettled(why), _) => Err(Error::Unsettled(why)),
             };
             // A caller that went away does not need its answer.
             let _ = answer.send(answered);
@@ -251,8 +263,8 @@ impl Writer {
         jiff::Timestamp::now().as_microsecond().max(self.recorded_at_us)
     }
 
-    /// Forgets what a failed transaction left in memory.
-    fn start_over(&mut self) {
+    /// Forgets what a failed transaction left in memory, and takes care that nothing of it is stored.
+    fn start_over(&mut self) -> Result<(), Error> {
         // SQLite may have rolled back by itself; then there is nothing left to do.
         let _ = self.execute("ROLLBACK");
         self.numbers.forget();
@@ -262,6 +274,7 @@ impl Writer {
         } else {
             self.position = *self.head.borrow();
         }
+        schema::overwrite_failed_commit(&self.connection)
     }
 
     fn execute(&self, sql: &str) -> Result<(), Error> {
