@@ -234,6 +234,10 @@ impl From<log::Error> for Problem {
             log::Error::NotStored(_) => {
                 "Nothing was stored. Repeat the request with the same event ids; the host's standard error says what is wrong."
             }
+            log::Error::Unsettled(_) => {
+                "It is open whether anything was stored. Repeat the request with the same event ids; the host's standard \
+                 error says what is wrong."
+            }
             _ => "The log could not be read or written; the host's standard error says why.",
         };
         Self::new(Code::LogUnavailable, detail)
