@@ -8,6 +8,10 @@ use std::process::{Command, Stdio};
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// What cargo is told beyond the crate's own profile, unless the environment says otherwise: a component is optimised as a whole,
+/// since it runs once for each event there is.
+const PROFILE: &[(&str, &str)] = &[("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")];
+
 /// Build component crates to WebAssembly
 #[derive(clap::Args)]
 pub struct Build {
@@ -77,6 +81,7 @@ fn build_crate(path: &Path, out: &Path) -> Result<PathBuf, Failure> {
             "--manifest-path",
         ])
         .arg(&manifest)
+        .envs(PROFILE.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()))
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("cargo cannot be run: {error}. Install Rust with rustup."))?;
