@@ -6,6 +6,7 @@
 use super::call::{Call, Database, DatabaseFault, Stopped};
 use super::fuel::{charge, offer};
 use rusqlite::types::ValueRef;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr};
@@ -19,6 +20,9 @@ const STEP_FUEL: u64 = 20;
 const SQL_BYTE_FUEL: u64 = 20;
 /// Statements that one call may prepare.
 const STATEMENTS: usize = 1_000;
+
+/// Cells of one call that need no memory of their own: most statements have fewer, and each call would ask for it thrice.
+const CELLS: usize = 16;
 
 type Answer<T> = Result<(Result<T, SqlError>,), wasmtime::Error>;
 
@@ -172,7 +176,10 @@ fn with_cells<T>(
     cells: &WasmList<Given>,
     run: impl FnOnce(&mut dyn Database, &[ValueRef<'_>]) -> T,
 ) -> Result<(u64, T), wasmtime::Error> {
-    let given = cells.iter(&mut *store)?.collect::<Result<Vec<Given>, _>>()?;
+    let mut given = SmallVec::<[Given; CELLS]>::new();
+    for cell in cells.iter(&mut *store)? {
+        given.push(cell?);
+    }
     let mut database = lend(store)?;
     let ran = borrow(store, &given).map(|borrowed| (borrowed.bytes(), run(&mut *database, &borrowed.cells())));
     store.data_mut().database = Some(database);
@@ -193,7 +200,7 @@ fn find(store: &StoreContextMut<'_, Call>, statement: u32) -> Result<(usize, usi
 }
 
 /// Cells that borrow from the component's memory.
-struct Borrowed<'m>(Vec<Part<'m>>);
+struct Borrowed<'m>(SmallVec<[Part<'m>; CELLS]>);
 
 enum Part<'m> {
     Cell(ValueRef<'m>),
@@ -201,20 +208,21 @@ enum Part<'m> {
 }
 
 fn borrow<'m>(store: &'m StoreContextMut<'_, Call>, given: &[Given]) -> Result<Borrowed<'m>, wasmtime::Error> {
-    let parts = given.iter().map(|cell| {
-        Ok(match cell {
+    let mut parts = SmallVec::new();
+    for cell in given {
+        parts.push(match cell {
             Given::Null => Part::Cell(ValueRef::Null),
             Given::Integer(integer) => Part::Cell(ValueRef::Integer(*integer)),
             Given::Real(real) => Part::Cell(ValueRef::Real(*real)),
             Given::Text(text) => Part::Text(text.to_str(store)?),
             Given::Blob(blob) => Part::Cell(ValueRef::Blob(blob.as_le_slice(store))),
-        })
-    });
-    parts.collect::<Result<_, wasmtime::Error>>().map(Borrowed)
+        });
+    }
+    Ok(Borrowed(parts))
 }
 
 impl Borrowed<'_> {
-    fn cells(&self) -> Vec<ValueRef<'_>> {
+    fn cells(&self) -> SmallVec<[ValueRef<'_>; CELLS]> {
         let cell = |part| match part {
             &Part::Cell(cell) => cell,
             Part::Text(text) => ValueRef::Text(text.as_bytes()),
