@@ -272,28 +272,27 @@ impl ToSql for Borrowed<'_> {
 
 /// Tells the component's faults from the machine's.
 pub(super) fn fault(error: rusqlite::Error) -> Fault {
-    let code = match &error {
-        rusqlite::Error::SqliteFailure(failure, _) => failure.extended_code,
-        rusqlite::Error::SqlInputError { error, .. } => error.extended_code,
+    let failure = match &error {
+        rusqlite::Error::SqliteFailure(failure, _) => *failure,
+        // SQLite's, too, where it can tell the place in the SQL.
+        rusqlite::Error::SqlInputError { error, .. } => *error,
         // rusqlite itself refuses: several statements, a wrong number of parameters.
         other => return Fault::Sql { code: rusqlite::ffi::SQLITE_ERROR, message: other.to_string() },
     };
-    match error.sqlite_error_code() {
-        Some(ErrorCode::OperationInterrupted) => Fault::OutOfSteps,
-        Some(
-            ErrorCode::ConstraintViolation
-            | ErrorCode::TypeMismatch
-            | ErrorCode::TooBig
-            | ErrorCode::ParameterOutOfRange
-            | ErrorCode::AuthorizationForStatementDenied
-            | ErrorCode::Unknown,
-        ) => {
+    match failure.code {
+        ErrorCode::OperationInterrupted => Fault::OutOfSteps,
+        ErrorCode::ConstraintViolation
+        | ErrorCode::TypeMismatch
+        | ErrorCode::TooBig
+        | ErrorCode::ParameterOutOfRange
+        | ErrorCode::AuthorizationForStatementDenied
+        | ErrorCode::Unknown => {
             let message = match error {
                 rusqlite::Error::SqliteFailure(_, Some(message)) => message,
                 rusqlite::Error::SqlInputError { msg, .. } => msg,
                 other => other.to_string(),
             };
-            Fault::Sql { code, message }
+            Fault::Sql { code: failure.extended_code, message }
         }
         _ => Fault::Machine(error.into()),
     }
