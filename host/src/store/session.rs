@@ -160,6 +160,13 @@ impl Session {
                     if prepared.is_explain() != 0 {
                         return Err(Fault::Sql { code: rusqlite::ffi::SQLITE_AUTH, message: "not authorized".into() });
                     }
+                    // Of nothing but space and comments SQLite makes no statement, and there is nothing to run.
+                    if prepared.readonly() && prepared.column_count() == 0 {
+                        return Err(Fault::Sql {
+                            code: rusqlite::ffi::SQLITE_ERROR,
+                            message: "there is no statement".into(),
+                        });
+                    }
                     statements.statements.push(prepared);
                     statements.by_text.insert(sql.to_owned(), statements.statements.len() - 1);
                     statements.statements.len() - 1
