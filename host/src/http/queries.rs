@@ -99,8 +99,8 @@ fn typed(name: &str, of_type: ParameterType, text: &str) -> Result<Cell, Problem
 
 fn failed(error: CallError) -> Problem {
     match error {
-        CallError::Verdict(verdict) => {
-            Problem::new(Code::QueryFailed, format!("the component could not answer: {verdict}"))
+        CallError::Verdict(_) | CallError::OutOfStack => {
+            Problem::new(Code::QueryFailed, format!("the component could not answer: {error}"))
         }
         CallError::OutOfTime => Problem::new(
             Code::QueryTooSlow,

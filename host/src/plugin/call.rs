@@ -80,6 +80,9 @@ pub enum CallError {
     /// The machine's, such as a full disk: says nothing about the component or the event.
     #[error("{0}")]
     Machine(String),
+    /// More of the native stack than there is. How deep one may go hangs on the compiler and the processor, so it is no verdict.
+    #[error("it used up its call stack: it recurses too deeply")]
+    OutOfStack,
     /// More time than a question may take.
     #[error("it took too long")]
     OutOfTime,
@@ -283,8 +286,7 @@ fn judge(error: &wasmtime::Error, call: &Call, limits: &Limits) -> CallError {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Verdict::OutOfFuel { fuel: limits.fuel }.into(),
-        // How deep a stack goes hangs on the compiler and the processor.
-        Some(Trap::StackOverflow) => CallError::Machine("it used up its call stack: it recurses too deeply".to_owned()),
+        Some(Trap::StackOverflow) => CallError::OutOfStack,
         // Any other trap of one whose wish was refused is how it took that; what it says of it itself is worth little.
         _ if call.memory.refused => Verdict::OutOfMemory { bytes: limits.memory_bytes }.into(),
         trap => {
