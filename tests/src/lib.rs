@@ -1,6 +1,7 @@
 //! What the end-to-end tests have in common: the real binary on a data directory of its own, and what is said to it over HTTP.
 
 pub mod files;
+pub mod guests;
 pub mod random;
 pub mod unsynced;
 
@@ -114,13 +115,24 @@ impl Data {
         std::fs::copy(file, self.path().join("components").join(name)).expect("the component is copied");
     }
 
+    /// Puts a component into the drop folder, under this name.
+    pub fn drop_bytes(&self, name: &str, component: &[u8]) {
+        let file = self.path().join("components").join(format!("{name}.wasm"));
+        std::fs::write(file, component).expect("the component is written");
+    }
+
     /// Starts a host on it, with these flags besides.
     pub fn serve_with(&self, flags: &[&str]) -> Server {
+        self.serve_logging("warn", flags)
+    }
+
+    /// Starts a host on it that says so much on standard error, with these flags besides.
+    pub fn serve_logging(&self, log: &str, flags: &[&str]) -> Server {
         let mut child = Command::new(binary())
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(self.path())
             .args(flags)
-            .env("LATERNA_LOG", "warn")
+            .env("LATERNA_LOG", log)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -237,10 +249,33 @@ impl Answer {
         name.unwrap_or_else(|| panic!("no type: {self:?}")).to_owned()
     }
 
+    /// The body of an answer that must be this problem, told as every problem is.
+    pub fn refused(&self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.problem().as_str()), (status, code), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["type"], format!("/errors/{code}"), "{self:?}");
+        assert_eq!(body["status"], status, "{self:?}");
+        for member in ["title", "detail"] {
+            assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "no {member}: {self:?}");
+        }
+        assert_names_no_file(&self.text);
+        body
+    }
+
     /// The body as JSON, of an answer that must have succeeded.
     pub fn ok(&self) -> Value {
         assert!((200..300).contains(&self.status), "{self:?}");
         self.json()
+    }
+}
+
+/// What a host says must not tell where on its machine anything lies.
+pub fn assert_names_no_file(text: &str) {
+    let temporary = std::env::temp_dir();
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
+    let folders = [root().display().to_string(), temporary.display().to_string(), home];
+    for folder in folders.iter().filter(|folder| folder.len() > 1) {
+        assert!(!text.contains(folder), "`{folder}` stands in {text}");
     }
 }
 

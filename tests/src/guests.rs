@@ -1,0 +1,31 @@
+//! Components made for tests: the crates in `tests/guests/`.
+
+use crate::{build_component, root};
+use serde_json::Value;
+use std::sync::OnceLock;
+
+/// What stands in the built file before the room for what the component says of itself.
+const MARK: &[u8] = b"what this component says of self";
+/// The mark and the room together.
+const ROOM: usize = 8192;
+
+/// The component `misbehaving`, saying of itself what it is told to: `name`, and where they are not as usual `version`,
+/// `consumes` (types), `schema`, `queries` (`name`, `sql`, `parameters`) and `deed` (what it does while it is asked).
+#[must_use]
+pub fn misbehaving(says: &Value) -> Vec<u8> {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let file = build_component(&root().join("tests/guests/misbehaving"));
+        std::fs::read(file).expect("it was built")
+    });
+    let marks: Vec<usize> =
+        built.windows(MARK.len()).enumerate().filter(|(_, at)| *at == MARK).map(|(at, _)| at).collect();
+    let [mark] = marks[..] else { panic!("the mark stands at {marks:?}") };
+    let (says, room) = (says.to_string(), mark + MARK.len()..mark + ROOM);
+    assert!(says.len() <= room.len(), "there is no room for so much: {says}");
+    let mut component = built.clone();
+    let room = &mut component[room];
+    assert!(room.iter().all(|byte| *byte == b' '), "the room is not where it should be");
+    room[..says.len()].copy_from_slice(says.as_bytes());
+    component
+}
