@@ -62,12 +62,12 @@ pub fn apply(event: &Event<'_>, store: &Store) -> Result<()> {
         // Its wish for memory is refused, it goes on, and it is another thing that ends it.
         "GrewAndRecursed" => {
             let mut vain: Vec<u8> = Vec::new();
-            let refused = vain.try_reserve_exact(1 << 30).is_err();
+            let refused = black_box(&mut vain).try_reserve_exact(1 << 30).is_err();
             noted(store, event, &format!("{refused} {}", recurse(1)))
         }
         "GrewAndLooped" => {
             let mut vain: Vec<u8> = Vec::new();
-            if vain.try_reserve_exact(1 << 30).is_err() { endless() } else { Ok(()) }
+            if black_box(&mut vain).try_reserve_exact(1 << 30).is_err() { endless() } else { Ok(()) }
         }
         "Chattered" => loop {
             eprintln!("and another thing");
