@@ -10,7 +10,12 @@ const TARGET: &str = "wasm32-wasip2";
 
 /// What cargo is told beyond the crate's own profile, unless the environment says otherwise: a component is optimised as a whole,
 /// since it runs once for each event there is.
-const PROFILE: &[(&str, &str)] = &[("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")];
+/// And a wrapped sum in a read model would be silent corruption.
+const PROFILE: &[(&str, &str)] = &[
+    ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true"),
+];
 
 /// Build component crates to WebAssembly
 #[derive(clap::Args)]

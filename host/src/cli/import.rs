@@ -37,7 +37,11 @@ impl Import {
 /// Sends a file, with a bar on a terminal.
 pub fn import(client: &Client, path: &Path) -> Result<Value, Failure> {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let bar = ProgressBar::new(file.metadata()?.len());
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(format!("{} is a folder; name a file of NDJSON", path.display()).into());
+    }
+    let bar = ProgressBar::new(metadata.len());
     bar.set_style(ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")?);
     let answer = client.post("/events", "application/x-ndjson", &mut bar.wrap_read(file));
     bar.finish_and_clear();

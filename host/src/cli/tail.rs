@@ -36,10 +36,13 @@ impl Tail {
             }
         }
         if !self.no_follow {
-            return client.follow(&format!("/events?after={after}{filter}"), |name, data| match name {
-                "" => self.print(&serde_json::from_str(data)?),
-                _ => Ok(()),
-            });
+            let mut last = after;
+            client.follow(&format!("/events?after={after}{filter}"), |name, data| {
+                let event: Value = serde_json::from_str(data)?;
+                last = event["position"].as_u64().unwrap_or(last);
+                if name.is_empty() { self.print(&event) } else { Ok(()) }
+            })?;
+            return Err(format!("the host ended the feed; go on with `laterna tail --after {last}`").into());
         }
         let mut page = Some(format!("/events?after={after}&limit=1000{filter}"));
         while let Some(path) = page {

@@ -4,6 +4,7 @@ use super::problem::{Code, Problem};
 use crate::log::{Expected, NewEvent, StoredEvent};
 use crate::plugin::batch::rfc3339;
 use base64::Engine;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -26,7 +27,7 @@ pub struct OfferedEvent {
     causation_id: Option<String>,
 }
 
-/// A line of an import: an event with its stream. What only the log can say is skipped, so that what was read from a log can be
+/// A line of an import: an event with its stream. Its place in the log that it was read from is skipped, so that it can be
 /// imported as it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,10 +49,10 @@ pub struct ImportLine {
     _revision: Option<serde::de::IgnoredAny>,
     #[serde(rename = "recorded_at")]
     _recorded_at: Option<serde::de::IgnoredAny>,
-    #[serde(rename = "source")]
-    _source: Option<serde::de::IgnoredAny>,
-    #[serde(rename = "module")]
-    _module: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    module: String,
 }
 
 /// Who may read an event.
@@ -81,6 +82,13 @@ impl ImportLine {
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
         };
+        for (what, name) in [("source", &self.source), ("module", &self.module)] {
+            if !name.is_empty() {
+                let detail =
+                    format!("`{what}` is `{name}`: an import takes events of this host that belong to no module");
+                return Err(Problem::new(Code::BadRequest, detail));
+            }
+        }
         check_stream(&self.stream)?;
         Ok((self.stream, event.check(event_bytes)?))
     }
@@ -101,6 +109,9 @@ impl OfferedEvent {
         }
         if self.schema_version == Some(0) {
             return Err(Problem::new(Code::BadRequest, "`schema_version` is 0; versions count from 1"));
+        }
+        for (what, value) in [("data", &self.data), ("metadata", &self.metadata)] {
+            check_json(what, value.as_deref())?;
         }
         let json = |value: Option<Box<RawValue>>| value.map(|value| value.get().as_bytes().to_vec());
         let event = NewEvent {
@@ -138,12 +149,71 @@ pub fn check_stream(stream: &str) -> Result<(), Problem> {
 
 fn check_name(what: &str, name: Option<&str>) -> Result<(), Problem> {
     match name {
-        Some("") => Err(Problem::new(Code::BadRequest, format!("`{what}` is empty; give it a name or leave it out"))),
+        Some("") => {
+            Err(Problem::new(Code::BadRequest, format!("`{what}` is empty; it must have a character at least")))
+        }
         Some(name) if name.len() > NAME_BYTES => {
             let detail = format!("`{what}` has {} bytes; {NAME_BYTES} are allowed", name.len());
             Err(Problem::new(Code::BadRequest, detail))
         }
         _ => Ok(()),
+    }
+}
+
+/// Makes sure that whoever reads the value later can: it is kept as it was sent, and was only looked over so far.
+fn check_json(what: &str, value: Option<&RawValue>) -> Result<(), Problem> {
+    let read = value.map_or(Ok(Readable), |value| serde_json::from_str(value.get()));
+    read.map(drop).map_err(|error| Problem::new(Code::BadRequest, format!("`{what}` cannot be read back: {error}")))
+}
+
+/// Any JSON whose texts are Unicode, whose numbers fit, and that is not too deep: read, and not kept.
+struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
     }
 }
 

@@ -5,7 +5,7 @@ use super::event_json::EventJson;
 use super::problem::{Code, Problem};
 use crate::log::{Filter, StoredEvent};
 use axum::response::sse::{Event, Sse};
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,11 +30,13 @@ pub fn follow(
     };
     let head = app.host.log.watch_head();
     let last_said = Instant::now();
+    // A comment first, so that the reader has the answer's head at once, and knows that it is connected.
+    let greeting = stream::once(async { Ok(Event::default().comment("following")) });
     let follower = Follower { app, filter, through: after, waiting: VecDeque::new(), head, last_said, _place: place };
-    Ok(Sse::new(stream::unfold(follower, |mut follower| async move {
+    Ok(Sse::new(greeting.chain(stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok(event), follower))
-    })))
+    }))))
 }
 
 struct Follower {

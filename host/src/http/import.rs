@@ -20,7 +20,8 @@ const ENVELOPE_BYTES: usize = 64 << 10;
 /// Takes a body of NDJSON; answers what was stored and what was known.
 pub async fn import(app: &App, body: Body) -> Result<Response, Problem> {
     let _place = body::place(app, CHUNK_BYTES + app.config().event_bytes + ENVELOPE_BYTES).await?;
-    let mut import = Import { app, chunk: Vec::new(), chunk_bytes: 0, done: Imported::default(), lines: 0 };
+    let mut import =
+        Import { app, chunk: Vec::new(), chunk_lines: Vec::new(), chunk_bytes: 0, done: Imported::default(), line: 0 };
     let read = import.read(body).await;
     // What came before a fault is stored before the fault is told; where that meets a fault itself, it was the first one.
     let stored = import.store().await;
@@ -38,9 +39,12 @@ pub async fn import(app: &App, body: Body) -> Result<Response, Problem> {
 struct Import<'a> {
     app: &'a App,
     chunk: Vec<(String, NewEvent)>,
+    /// The line of each event of the chunk, from 1.
+    chunk_lines: Vec<u64>,
     chunk_bytes: usize,
     done: Imported,
-    lines: u64,
+    /// The line that is read, from 1.
+    line: u64,
 }
 
 impl Import<'_> {
@@ -70,16 +74,20 @@ impl Import<'_> {
     }
 
     async fn line(&mut self, line: &[u8]) -> Result<(), Problem> {
-        self.lines += 1;
+        self.line += 1;
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
-        let parsed: ImportLine = serde_json::from_slice(line).map_err(|error| self.bad_line(&error.to_string()))?;
-        let lines = self.lines;
-        let (stream, event) =
-            parsed.check(self.app.config().event_bytes).map_err(|problem| problem.with("line", lines))?;
+        let parsed: ImportLine = serde_json::from_slice(line).map_err(|error| {
+            let why = error.to_string();
+            let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
+            self.bad_line(&format!("column {}: {why}", error.column()))
+        })?;
+        let checked = parsed.check(self.app.config().event_bytes);
+        let (stream, event) = checked.map_err(|problem| problem.in_line(self.line))?;
         self.chunk_bytes += event.bytes();
         self.chunk.push((stream, event));
+        self.chunk_lines.push(self.line);
         if self.chunk.len() >= CHUNK_EVENTS || self.chunk_bytes >= CHUNK_BYTES {
             self.store().await?;
         }
@@ -91,22 +99,21 @@ impl Import<'_> {
             return Ok(());
         }
         self.chunk_bytes = 0;
+        let lines = std::mem::take(&mut self.chunk_lines);
         let imported = self.app.host.log.import(std::mem::take(&mut self.chunk)).await??;
         self.done.stored += imported.stored;
         self.done.skipped += imported.skipped;
         self.done.last_position = imported.last_position;
         match imported.refused {
-            Some(refusal) => Err(refusal.into()),
+            Some(refusal) => {
+                let taken = usize::try_from(imported.stored + imported.skipped).unwrap_or(usize::MAX);
+                Err(Problem::from(refusal).in_line(lines.get(taken).copied().unwrap_or_default()))
+            }
             None => Ok(()),
         }
     }
 
     fn bad_line(&self, why: &str) -> Problem {
-        let detail = format!(
-            "line {}: {why}. The lines before it are stored. Mend it and send the file again: events that have ids and were \
-             stored are skipped.",
-            self.lines
-        );
-        Problem::new(Code::BadImportLine, detail).with("line", self.lines)
+        Problem::new(Code::BadImportLine, why).in_line(self.line)
     }
 }

@@ -90,8 +90,8 @@ fn router(host: Arc<Host>) -> Router {
 
 /// Refuses an address whose names would not be UTF-8, before anything takes it apart.
 async fn check_path(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    match percent_encoding::percent_decode_str(path).decode_utf8() {
+    let address = request.uri().path_and_query().map_or("", |address| address.as_str());
+    match percent_encoding::percent_decode_str(address).decode_utf8() {
         Ok(_) => next.run(request).await,
         Err(error) => streams::bad_path(&error.to_string()).into_response(),
     }

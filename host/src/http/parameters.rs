@@ -113,11 +113,11 @@ impl Parameters {
     pub fn finish(self) -> Result<(), Problem> {
         match self.left.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Problem::new(
-                Code::BadParameter,
-                format!("there is no parameter `{name}` here; there are: {}", self.known.join(", ")),
-            )
-            .with("parameter", name.as_str())),
+            Some((name, _)) => {
+                let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+                let detail = format!("there is no parameter `{name}` here; there are: {known}");
+                Err(Problem::new(Code::BadParameter, detail).with("parameter", name.as_str()))
+            }
         }
     }
 }

@@ -168,6 +168,17 @@ impl Problem {
         self
     }
 
+    /// Says which line of an import it is about, and what to do with the others.
+    #[must_use]
+    pub fn in_line(mut self, line: u64) -> Self {
+        let detail = self.detail.trim_end_matches('.');
+        self.detail = format!(
+            "line {line}: {detail}. The lines before it are stored. Mend it and send the file again: events that have ids and \
+             were stored are skipped."
+        );
+        self.with("line", line)
+    }
+
     /// Its kind.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -189,7 +200,8 @@ impl IntoResponse for Problem {
         let mut response = (self.code.status(), Json(body)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
-        if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // Not where waiting does not help.
+        if self.code.status() == StatusCode::SERVICE_UNAVAILABLE && self.code != Code::ProjectionNotLive {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

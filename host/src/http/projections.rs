@@ -101,7 +101,7 @@ async fn serving(app: &App, live: &Live) -> Result<Value, Problem> {
     }))
 }
 
-/// The time between the first event that was not looked at yet and the last one.
+/// How long the first event that was not looked at yet has been waiting.
 async fn lag_seconds(app: &App, checkpoint: u64, head: u64) -> Result<f64, Problem> {
     if checkpoint >= head {
         return Ok(0.0);
@@ -110,11 +110,9 @@ async fn lag_seconds(app: &App, checkpoint: u64, head: u64) -> Result<f64, Probl
         .host
         .log
         .read(move |reader| {
-            let mut recorded_at_us = |after| -> Result<Option<i64>, crate::log::Error> {
-                let page = reader.page(after, after + 1, &Filter::All, 1, usize::MAX)?;
-                Ok(page.events.first().map(|event| event.recorded_at_us))
-            };
-            Ok(recorded_at_us(head - 1)?.zip(recorded_at_us(checkpoint)?).map_or(0, |(last, first)| last - first))
+            let page = reader.page(checkpoint, checkpoint + 1, &Filter::All, 1, usize::MAX)?;
+            let now_us = jiff::Timestamp::now().as_microsecond();
+            Ok(page.events.first().map_or(0, |first| now_us.saturating_sub(first.recorded_at_us).max(0)))
         })
         .await?;
     Ok(lag_us as f64 / 1e6)

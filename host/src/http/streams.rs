@@ -101,7 +101,9 @@ pub async fn read(
         let path = format!("/streams/{}/events", answer::path_segment(&stream));
         page_url(&path, &[("from", &from.to_string()), ("limit", &limit.to_string()), ("direction", word)])
     });
-    Ok(answer::at_position(StatusCode::OK, page.through, &PageJson::new(&page.events, next)))
+    // A page without events is as of now.
+    let position = if page.events.is_empty() { app.host.log.head() } else { page.through };
+    Ok(answer::at_position(StatusCode::OK, position, &PageJson::new(&page.events, next)))
 }
 
 /// `DELETE /streams/{stream}`

@@ -25,8 +25,9 @@ pub async fn read(
         return Err(Problem::new(Code::TableNotFound, detail));
     };
     let limit = parameters.take_limit(app.config().page_rows)?;
-    let offset = parameters.take_as::<i64>("offset", "a number, from 0")?.unwrap_or(0).max(0);
-    let selected = select(relation, &parameters.take_list("select")?)?;
+    let offset = parameters.take_as::<u64>("offset", "a number, from 0")?.unwrap_or(0);
+    let select = parameters.take_list("select")?;
+    let selected = columns(relation, &select)?;
     let order = parameters.take("order")?.unwrap_or_default();
     let order_by = order_by(relation, &order)?;
     let filters = parameters.take_rest();
@@ -34,7 +35,8 @@ pub async fn read(
     let sql = format!(
         "SELECT {selected} FROM {}{conditions}{order_by} LIMIT {} OFFSET {offset}",
         quoted(&relation.name),
-        limit + 1
+        limit + 1,
+        offset = offset.min(i64::MAX.cast_unsigned())
     );
     freshness.reach(component, live).await?;
     let bounds = Bounds { rows: limit + 1, bytes: app.config().answer_bytes, time: app.config().query };
@@ -50,8 +52,10 @@ pub async fn read(
     rows.rows.truncate(limit);
     let next = more.then(|| {
         let path = format!("/projections/{}/tables/{}", path_segment(&name), path_segment(&table));
-        let (limit, offset) = (limit.to_string(), (offset + limit as i64).to_string());
-        let mut parts: Vec<(&str, &str)> = vec![("limit", &limit), ("offset", &offset), ("order", &order)];
+        let (limit, offset) = (limit.to_string(), (offset.saturating_add(limit as u64)).to_string());
+        let select = select.join(",");
+        let mut parts: Vec<(&str, &str)> =
+            vec![("limit", &limit), ("offset", &offset), ("order", &order), ("select", &select)];
         parts.extend(filters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         page_url(&path, &parts)
     });
@@ -60,7 +64,7 @@ pub async fn read(
     Ok(answered(live.release, position, &json!({ "rows": rows, "next": next })))
 }
 
-fn select(relation: &Relation, names: &[String]) -> Result<String, Problem> {
+fn columns(relation: &Relation, names: &[String]) -> Result<String, Problem> {
     if names.is_empty() {
         return Ok("*".to_owned());
     }

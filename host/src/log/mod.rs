@@ -195,11 +195,12 @@ impl Log {
     /// Takes no more requests, finishes those that it took, and closes the file. Blocks until then.
     pub fn close(&self) {
         self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The writer's connection goes last: it brings what is in the write-ahead log into the file, and removes it.
+        self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             // A writer that panicked has said so on standard error.
             let _ = writer.join();
         }
-        self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -299,8 +299,8 @@ fn judge(error: &wasmtime::Error, call: &Call, limits: &Limits) -> CallError {
 /// Bytes of a component's words that are passed on.
 const WORDS_BYTES: usize = 4 << 10;
 
-/// A component's words as they are kept and shown: one line of bounded length, without what could steer a terminal.
-fn in_a_line(words: &str) -> String {
+/// Words as they are kept and shown: one line of bounded length, without what could steer a terminal.
+pub(super) fn in_a_line(words: &str) -> String {
     let kept = &words[..words.floor_char_boundary(WORDS_BYTES)];
     // Rust says it behind every panic; here there is no environment to set it in.
     let lines = kept.lines().map(str::trim).filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE"));

@@ -91,7 +91,7 @@ impl Compiled {
         }
         let digest = blake3::hash(bytes).to_hex().to_string();
         let component = cache::compile(engine, bytes, &digest)
-            .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
+            .map_err(|error| LoadError::Invalid(call::in_a_line(&error.root_cause().to_string())))?;
         Ok(Self { engine: engine.clone(), limits: limits.clone(), component, digest })
     }
 
@@ -113,7 +113,7 @@ impl Compiled {
         if contract.exports(engine.wasmtime()).all(|(name, _)| name != FOLD) {
             return Err(LoadError::Exports);
         }
-        let mismatch = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
+        let mismatch = |error: wasmtime::Error| LoadError::Contract(call::in_a_line(&format!("{error:#}")));
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
         let pre = ProjectionPre::new(pre).map_err(mismatch)?;
         Ok(Linked { engine, limits, pre, digest })

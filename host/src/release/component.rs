@@ -1,7 +1,7 @@
 //! A file's bytes, checked as a whole: the component, its manifest, its schema and its queries.
 
-use crate::plugin::{Engine, Limits, LoadError, Plugin};
-use crate::store::{Relation, SchemaError, check_schema};
+use crate::plugin::{Engine, Limits, LoadError, NamedQuery, Plugin};
+use crate::store::{Asked, Relation, SchemaError, check_schema};
 use std::path::Path;
 
 /// A component that may be deployed.
@@ -19,7 +19,7 @@ pub enum RejectError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// Its schema, or a query over it, is not one that a read model may have.
-    #[error("its schema: {0}")]
+    #[error("{0}")]
     Schema(#[from] SchemaError),
     /// The file is called otherwise than the component calls itself.
     #[error("the file is called `{file}.wasm`, and the component calls itself `{manifest}`: rename one of them")]
@@ -91,8 +91,13 @@ pub fn check(engine: &Engine, stem: &str, bytes: &[u8], limits: &Limits) -> Resu
     if manifest.name != stem {
         return Err(RejectError::Name { file: stem.to_owned(), manifest: manifest.name.clone() });
     }
-    let queries: Vec<(&str, &str)> =
-        manifest.queries.iter().filter_map(|query| Some((query.name.as_str(), query.sql.as_deref()?))).collect();
+    let queries: Vec<Asked<'_>> = manifest.queries.iter().filter_map(asked).collect();
     let relations = check_schema(&manifest.schema, &queries)?;
     Ok(Checked { plugin, relations })
+}
+
+/// A query as its SQL is checked, if SQL answers it.
+fn asked(query: &NamedQuery) -> Option<Asked<'_>> {
+    let parameters = query.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    Some(Asked { name: &query.name, sql: query.sql.as_deref()?, parameters })
 }

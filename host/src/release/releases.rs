@@ -97,7 +97,10 @@ impl Releases {
 
     /// Stops everything that runs, and waits for it.
     pub fn stop(&self) {
-        self.components.values().filter_map(|component| component.live.as_ref()).for_each(|live| live.running.stop());
+        for live in self.components.values().filter_map(|component| component.live.as_ref()) {
+            live.store.rest();
+            live.running.stop();
+        }
     }
 }
 
@@ -120,6 +123,7 @@ impl Parts<'_> {
         match bytes.and_then(|bytes| self.start(name, &record, &bytes)) {
             Ok(live) => {
                 live.plugin.manifest().version.clone_into(&mut record.version);
+                tracing::info!(component = %name, release, version = %record.version, "the component serves");
                 control.record(name, module, &record)?;
                 let releases = control.releases(name)?;
                 Ok(Component { name: name.clone(), module: module.clone(), releases, live: Some(live) })

@@ -21,7 +21,7 @@ pub mod session;
 pub mod snapshot;
 
 pub use query::{Bounds, ReadError, Rows};
-pub use schema::{Column, Relation, SchemaError, check_schema};
+pub use schema::{Asked, Column, Relation, SchemaError, check_schema};
 pub use session::{Fault, Metered, Prepared, Session};
 pub use snapshot::{Progress, Snapshot, Store};
 

@@ -55,19 +55,43 @@ pub struct Column {
     pub of_type: String,
 }
 
+/// A named query that SQL answers.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The SQL.
+    pub sql: &'a str,
+    /// The names of the parameters that it declares.
+    pub parameters: Vec<&'a str>,
+}
+
 /// Tries a schema, and the SQL of named queries over it, in a store that nobody keeps.
 ///
 /// # Errors
 /// The first thing that a read model may not hold, or that SQLite refuses.
-pub fn check_schema(ddl: &str, queries: &[(&str, &str)]) -> Result<Vec<Relation>, SchemaError> {
+pub fn check_schema(ddl: &str, queries: &[Asked<'_>]) -> Result<Vec<Relation>, SchemaError> {
     let store = open_scratch().map_err(|error| refused("an empty store", &error))?;
     let relations = create(&store, ddl)?;
     store.pen.hand_to(Author::Question);
-    for (name, sql) in queries {
+    for Asked { name, sql, parameters } in queries {
         let what = || format!("query `{name}`");
         let statement = store.connection.prepare(sql).map_err(|error| refused(&what(), &error))?;
         if !statement.readonly() || statement.column_count() == 0 {
             return Err(SchemaError::Refused { what: what(), why: "it does not read".to_owned() });
+        }
+        let taken: Vec<&str> =
+            (1..=statement.parameter_count()).map(|index| statement.parameter_name(index).unwrap_or("?")).collect();
+        if let Some(undeclared) =
+            taken.iter().find(|taken| !parameters.iter().any(|name| **taken == format!(":{name}")))
+        {
+            let why = format!("its SQL has the parameter `{undeclared}`, which the manifest does not declare");
+            return Err(SchemaError::Refused { what: what(), why });
+        }
+        if let Some(unused) = parameters.iter().find(|name| !taken.contains(&format!(":{name}").as_str())) {
+            let why =
+                format!("the manifest declares the parameter `{unused}`, which its SQL does not have as `:{unused}`");
+            return Err(SchemaError::Refused { what: what(), why });
         }
     }
     Ok(relations)
@@ -90,19 +114,24 @@ pub(super) fn create(store: &Guarded, ddl: &str) -> Result<Vec<Relation>, Schema
 
 fn run_ddl(connection: &Connection, ddl: &str) -> Result<(), SchemaError> {
     let mut batch = Batch::new(connection, ddl);
-    let mut last = "the schema".to_owned();
+    let mut last = None;
     loop {
         match batch.next() {
             Ok(None) => return Ok(()),
             Ok(Some(mut statement)) => {
-                last = statement.expanded_sql().unwrap_or_default();
+                let sql = statement.expanded_sql().unwrap_or_default();
                 if statement.readonly() {
                     let why = "only CREATE TABLE, CREATE INDEX and CREATE VIEW belong into a schema".to_owned();
-                    return Err(SchemaError::Refused { what: last, why });
+                    return Err(SchemaError::Refused { what: sql, why });
                 }
-                statement.execute([]).map_err(|error| refused(&last, &error))?;
+                statement.execute([]).map_err(|error| refused(&sql, &error))?;
+                last = Some(sql);
             }
-            Err(error) => return Err(refused(&format!("the statement after `{last}`"), &error)),
+            Err(error) => {
+                let what = last
+                    .map_or("the schema's first statement".to_owned(), |last| format!("the statement after `{last}`"));
+                return Err(refused(&what, &error));
+            }
         }
     }
 }

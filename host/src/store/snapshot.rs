@@ -107,6 +107,11 @@ impl Store {
         self.inner.progress.send_replace(progress);
     }
 
+    /// Closes the readers at rest, so that the one who folds goes last: it brings what is in the write-ahead log into the file.
+    pub fn rest(&self) {
+        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Reads a snapshot, on a thread for blocking work.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //!
 //! What it says of itself is written into its file after it was built (`laterna_tests::misbehaving`): so one build gives any
 //! number of components, each with a name, a schema and queries of its own.
+#![cfg(target_arch = "wasm32")]
 
 mod deeds;
 mod queries;
