@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::plugin::{Engine, Limits, Selector};
-use crate::release::{self, Checked};
+use crate::release::{self, Checked, RejectError};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -31,20 +31,21 @@ impl Check {
             }
         }
         if refused > 0 {
-            return Err(format!("{refused} of {} files are refused", self.files.len()).into());
+            let files = self.files.len();
+            return Err(format!("{refused} of {files} files are refused; docs/errors/ has a page for each code").into());
         }
         Ok(())
     }
 }
 
-fn check(engine: &Engine, file: &Path) -> Result<Checked, String> {
+fn check(engine: &Engine, file: &Path) -> Result<Checked, RejectError> {
     let limits = Limits::default();
-    let bytes = release::read(file, &limits).map_err(|error| error.to_string())?;
+    let bytes = release::read(file, &limits)?;
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    release::check(engine, &stem, &bytes, &limits).map_err(|error| error.to_string())
+    release::check(engine, &stem, &bytes, &limits)
 }
 
-fn as_json(file: &Path, checked: &Result<Checked, String>) -> serde_json::Value {
+fn as_json(file: &Path, checked: &Result<Checked, RejectError>) -> serde_json::Value {
     match checked {
         Ok(checked) => json!({
             "file": file,
@@ -52,14 +53,14 @@ fn as_json(file: &Path, checked: &Result<Checked, String>) -> serde_json::Value 
             "digest": checked.plugin.digest(),
             "manifest": checked.plugin.manifest(),
         }),
-        Err(reason) => json!({ "file": file, "ok": false, "reason": reason }),
+        Err(error) => json!({ "file": file, "ok": false, "code": error.code(), "reason": error.to_string() }),
     }
 }
 
-fn print(file: &Path, checked: &Result<Checked, String>) {
+fn print(file: &Path, checked: &Result<Checked, RejectError>) {
     let Checked { plugin, relations } = match checked {
         Ok(checked) => checked,
-        Err(reason) => return println!("{}: refused: {reason}", file.display()),
+        Err(error) => return println!("{}: refused ({}): {error}", file.display(), error.code()),
     };
     let manifest = plugin.manifest();
     let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };

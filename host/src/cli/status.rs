@@ -39,7 +39,7 @@ impl Status {
 
 fn row(projection: &Value) -> Vec<String> {
     let live = &projection["live"];
-    let status = if live.is_null() { "not live".to_owned() } else { show::cell(&live["status"]) };
+    let status = if live.is_null() { "refused".to_owned() } else { show::cell(&live["status"]) };
     let name = match projection["module"].as_str() {
         Some(module) if !module.is_empty() => format!("{module}/{}", show::cell(&projection["name"])),
         _ => show::cell(&projection["name"]),
@@ -55,8 +55,21 @@ fn why(projection: &Value) -> Option<String> {
     let newest = &projection["releases"][0];
     let refused = newest["reason"].as_str().filter(|_| newest["state"] == "rejected");
     match (halt, refused) {
-        (Some(halt), _) => Some(format!("halted: {halt}")),
-        (None, Some(refused)) => Some(format!("release {} was refused: {refused}", newest["release"])),
+        (Some(halt), _) => {
+            let code = show::cell(&projection["live"]["halt"]["code"]);
+            Some(format!("halted: {halt}\n  what to do: docs/errors/{code}.md, or GET /errors/{code}"))
+        }
+        (None, Some(refused)) => {
+            let serves = match projection["live"]["release"].as_u64() {
+                Some(live) => format!("; release {live} goes on serving"),
+                None => String::new(),
+            };
+            let code = show::cell(&newest["code"]);
+            Some(format!(
+                "release {} was refused: {refused}{serves}\n  what to do: docs/errors/{code}.md, or GET /errors/{code}",
+                newest["release"]
+            ))
+        }
         (None, None) => None,
     }
 }
