@@ -85,7 +85,8 @@ pub enum ParameterType {
 
 const NAME_BYTES: usize = 64;
 const TEXT_BYTES: usize = 4 << 10;
-const SCHEMA_BYTES: usize = 256 << 10;
+/// As much SQL as a read store takes at once.
+const SCHEMA_BYTES: usize = 64 << 10;
 const LIST: usize = 1_000;
 
 impl Manifest {

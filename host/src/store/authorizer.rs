@@ -54,14 +54,15 @@ impl Pen {
 
 fn may_declare(action: &AuthAction<'_>) -> bool {
     match action {
-        AuthAction::CreateTable { table_name: name }
-        | AuthAction::CreateView { view_name: name }
-        | AuthAction::CreateIndex { index_name: name, .. } => !is_laternas(name),
+        AuthAction::CreateTable { table_name: name } | AuthAction::CreateView { view_name: name } => !is_laternas(name),
+        AuthAction::CreateIndex { index_name, table_name } => !is_laternas(index_name) && !is_laternas(table_name),
         AuthAction::Reindex { .. } => true,
         // How SQLite itself records what is created. SQL that names this table is refused before it comes here.
         AuthAction::Insert { table_name: "sqlite_master" }
         | AuthAction::Update { table_name: "sqlite_master", .. }
         | AuthAction::Read { table_name: "sqlite_master", .. } => true,
+        // A table made of what a query answers would run that query, for as long as it takes.
+        AuthAction::Select | AuthAction::Recursive => false,
         other => may_ask(other),
     }
 }

@@ -77,7 +77,7 @@ pub fn check_schema(ddl: &str, queries: &[Asked<'_>]) -> Result<Vec<Relation>, S
     for Asked { name, sql, parameters } in queries {
         let what = || format!("query `{name}`");
         let statement = store.connection.prepare(sql).map_err(|error| refused(&what(), &error))?;
-        if !statement.readonly() || statement.column_count() == 0 {
+        if !statement.readonly() || statement.column_count() == 0 || statement.is_explain() != 0 {
             return Err(SchemaError::Refused { what: what(), why: "it does not read".to_owned() });
         }
         let taken: Vec<&str> =
@@ -92,6 +92,9 @@ pub fn check_schema(ddl: &str, queries: &[Asked<'_>]) -> Result<Vec<Relation>, S
             let why =
                 format!("the manifest declares the parameter `{unused}`, which its SQL does not have as `:{unused}`");
             return Err(SchemaError::Refused { what: what(), why });
+        }
+        if statement.column_names().any(is_made_up) {
+            return Err(SchemaError::Refused { what: what(), why: format!("it {MADE_UP}") });
         }
     }
     Ok(relations)
@@ -113,25 +116,25 @@ pub(super) fn create(store: &Guarded, ddl: &str) -> Result<Vec<Relation>, Schema
 }
 
 fn run_ddl(connection: &Connection, ddl: &str) -> Result<(), SchemaError> {
+    if ddl.contains('\0') {
+        // SQLite would stop there and say nothing of the rest.
+        return Err(SchemaError::Refused { what: "the schema".to_owned(), why: "it holds a zero byte".to_owned() });
+    }
     let mut batch = Batch::new(connection, ddl);
-    let mut last = None;
+    let mut rest = ddl;
     loop {
         match batch.next() {
             Ok(None) => return Ok(()),
             Ok(Some(mut statement)) => {
-                let sql = statement.expanded_sql().unwrap_or_default();
-                if statement.readonly() {
+                let text = statement.expanded_sql().unwrap_or_default();
+                rest = rest.trim_start().strip_prefix(text.trim()).unwrap_or(rest);
+                if statement.readonly() || statement.column_count() > 0 {
                     let why = "only CREATE TABLE, CREATE INDEX and CREATE VIEW belong into a schema".to_owned();
-                    return Err(SchemaError::Refused { what: sql, why });
+                    return Err(SchemaError::Refused { what: shortened(&text), why });
                 }
-                statement.execute([]).map_err(|error| refused(&sql, &error))?;
-                last = Some(sql);
+                statement.execute([]).map_err(|error| refused(&text, &error))?;
             }
-            Err(error) => {
-                let what = last
-                    .map_or("the schema's first statement".to_owned(), |last| format!("the statement after `{last}`"));
-                return Err(refused(&what, &error));
-            }
+            Err(error) => return Err(refused(rest, &error)),
         }
     }
 }
@@ -143,21 +146,27 @@ fn check_relation(store: &Guarded, relation: &Relation) -> Result<(), SchemaErro
         connection.query_one(sql, [name], |row| row.get(0)).map_err(|error| refused(name, &error))
     };
     let table = |problem| Err(SchemaError::Table { table: name.clone(), problem });
+    if name == "sqlite_sequence" {
+        return table("comes of AUTOINCREMENT: leave it out, an INTEGER PRIMARY KEY counts without it");
+    }
+    if columns.iter().any(|column| is_made_up(&column.name)) {
+        return table(MADE_UP);
+    }
     let quoted = name.replace('"', "\"\"");
     // Expressions that SQLite looks at only when a row is written or read: defaults, checks, generated columns, a view's body.
     let trial = if is_view(connection, name).map_err(|error| refused(name, &error))? {
         format!("SELECT * FROM \"{quoted}\"")
     } else {
-        if ask("SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1")? == 0 {
+        if ask("SELECT strict FROM pragma_table_list(?1) WHERE schema = 'main'")? == 0 {
             return table("is not STRICT: write `CREATE TABLE … (…) STRICT`");
         }
         if key.is_empty() {
             return table("has no primary key");
         }
-        let without_rowid = ask("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1")? == 1;
-        let integer_key = key.len() == 1
-            && columns.iter().any(|column| column.name == key[0] && column.of_type.eq_ignore_ascii_case("INTEGER"));
-        if !without_rowid && !integer_key {
+        let without_rowid = ask("SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'")? == 1;
+        // A key that is not the rowid itself has an index of its own.
+        let key_indexes = ask("SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'")?;
+        if !without_rowid && key_indexes > 0 {
             return table("has neither an INTEGER PRIMARY KEY nor WITHOUT ROWID: write `… STRICT, WITHOUT ROWID`");
         }
         if ask("SELECT count(*) FROM pragma_foreign_key_list(?1)")? > 0 {
@@ -170,6 +179,17 @@ fn check_relation(store: &Guarded, relation: &Relation) -> Result<(), SchemaErro
     pen.hand_to(Author::Host);
     tried.map_err(|error| refused(name, &error))
 }
+
+/// Whether SQLite may have made up the name of a column: where several in a subquery have the same, it numbers them, and beyond
+/// a few it draws the number by lot.
+pub(super) fn is_made_up(column: &str) -> bool {
+    column
+        .rsplit_once(':')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What is wrong with such a column.
+pub(super) const MADE_UP: &str = "takes over columns of one name from a subquery: name each with AS";
 
 fn is_view(connection: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
     connection.query_one("SELECT type = 'view' FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0))
@@ -196,16 +216,180 @@ pub(super) fn relations(connection: &Connection) -> Result<Vec<Relation>, rusqli
 
 /// SQLite's words, with what the authorizer's refusals mean.
 fn refused(what: &str, error: &rusqlite::Error) -> SchemaError {
-    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
-    let what = match what.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &what[..end]),
-        None => what,
+    let why = match error {
+        // Without the SQL, which `what` says.
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
     };
-    let why = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => {
-            format!("{error}: a read model may hold tables, indexes and views, with functions that are deterministic")
+    let denied = ["not authorized", "authorization denied", "prohibited"].iter().any(|words| why.contains(words));
+    let why = if denied {
+        format!("{why}: a read model may hold tables, indexes and views, with functions that are deterministic")
+    } else {
+        why
+    };
+    SchemaError::Refused { what: shortened(what), why }
+}
+
+/// SQL in a line, cut short.
+fn shortened(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;";
+
+    #[track_caller]
+    fn refuses(schema: &str, queries: &[(&str, &str)], why: &str) {
+        match check_schema(schema, queries) {
+            Ok(_) => unreachable!("it takes {schema} with {queries:?}"),
+            Err(error) => assert!(error.to_string().contains(why), "{schema}: {error}"),
         }
-        _ => error.to_string(),
-    };
-    SchemaError::Refused { what, why }
+    }
+
+    #[test]
+    fn tables_are_strict_and_have_a_key_that_is_all_their_order() {
+        refuses("CREATE TABLE t (id INTEGER PRIMARY KEY)", &[], "table `t` is not STRICT");
+        refuses("CREATE TABLE t (id INTEGER) STRICT", &[], "table `t` has no primary key");
+        for keyed in [
+            "id TEXT PRIMARY KEY",
+            "id INTEGER PRIMARY KEY DESC",
+            "a INTEGER, b INTEGER, PRIMARY KEY (a, b)",
+            "id INT PRIMARY KEY",
+        ] {
+            refuses(
+                &format!("CREATE TABLE t ({keyed}) STRICT"),
+                &[],
+                "neither an INTEGER PRIMARY KEY nor WITHOUT ROWID",
+            );
+        }
+        refuses("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT", &[], "AUTOINCREMENT");
+        refuses("CREATE TABLE t (id INTEGER PRIMARY KEY, o INTEGER REFERENCES t (id)) STRICT", &[], "foreign key");
+        for ddl in [
+            TABLE,
+            "CREATE TABLE t (id INTEGER, PRIMARY KEY (id)) STRICT",
+            "CREATE TABLE t (a INTEGER, b TEXT, PRIMARY KEY (a, b)) STRICT, WITHOUT ROWID",
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER DEFAULT (abs(-7)) CHECK (n > 0), m INTEGER AS (n + 1)) STRICT",
+        ] {
+            assert!(check_schema(ddl, &[]).is_ok(), "{ddl}: {:?}", check_schema(ddl, &[]));
+        }
+        let views = format!("{TABLE} CREATE INDEX i ON t (n) WHERE n > 0; CREATE VIEW v AS SELECT sum(n) AS n FROM t");
+        assert_eq!(check_schema(&views, &[("q", "SELECT * FROM v")]).map(|relations| relations.len()), Ok(2));
+    }
+
+    #[test]
+    fn nothing_in_it_hangs_on_more_than_its_arguments() {
+        for function in ["random()", "datetime('now')", "CURRENT_TIMESTAMP", "last_insert_rowid()", "sqlite_version()"]
+        {
+            for (place, ddl) in [
+                ("a default", "CREATE TABLE t (id INTEGER PRIMARY KEY, x ANY DEFAULT (FUNCTION)) STRICT"),
+                ("a key's default", "CREATE TABLE t (x ANY PRIMARY KEY DEFAULT (FUNCTION)) STRICT, WITHOUT ROWID"),
+                ("a check", "CREATE TABLE t (id INTEGER PRIMARY KEY, x ANY CHECK (x <> FUNCTION)) STRICT"),
+                ("a computed column", "CREATE TABLE t (id INTEGER PRIMARY KEY, x ANY AS (FUNCTION)) STRICT"),
+                ("a stored column", "CREATE TABLE t (id INTEGER PRIMARY KEY, x ANY AS (FUNCTION) STORED) STRICT"),
+                ("a view", "CREATE VIEW v AS SELECT FUNCTION AS x"),
+                ("an index", "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT; CREATE INDEX i ON t (FUNCTION)"),
+                (
+                    "a part",
+                    "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT; CREATE INDEX i ON t (id) WHERE id > FUNCTION",
+                ),
+            ] {
+                let ddl = ddl.replace("FUNCTION", function);
+                assert!(check_schema(&ddl, &[]).is_err(), "{function} in {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_column_has_a_name_that_sqlite_draws_by_lot() {
+        let sql = "SELECT * FROM (SELECT 1 AS a, 2 AS a, 3 AS a, 4 AS a, 5 AS a)";
+        refuses(&format!("CREATE VIEW v AS {sql}"), &[], "name each with AS");
+        refuses("", &[("q", sql)], "name each with AS");
+    }
+
+    #[test]
+    fn only_tables_indexes_and_views_are_made() {
+        let not_authorized = "not authorized";
+        for (ddl, why) in [
+            ("CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END", not_authorized),
+            ("CREATE VIRTUAL TABLE v USING fts5 (text)", not_authorized),
+            ("CREATE TEMP TABLE u (id INTEGER PRIMARY KEY) STRICT", not_authorized),
+            ("CREATE TEMP VIEW v AS SELECT 1", not_authorized),
+            ("CREATE TABLE u AS SELECT * FROM t", not_authorized),
+            // Would never end.
+            (
+                "CREATE TABLE u AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n",
+                not_authorized,
+            ),
+            ("INSERT INTO t VALUES (1, 2)", not_authorized),
+            ("UPDATE t SET n = 1", not_authorized),
+            ("DELETE FROM t", not_authorized),
+            ("DROP TABLE t", not_authorized),
+            ("ALTER TABLE t RENAME TO u", not_authorized),
+            ("PRAGMA user_version = 1", not_authorized),
+            ("ATTACH 'other.db' AS other", not_authorized),
+            ("VACUUM INTO 'other.db'", "authorization denied"),
+            ("ANALYZE", not_authorized),
+            ("BEGIN", not_authorized),
+            ("COMMIT", not_authorized),
+            ("SELECT 1", "not authorized"),
+            ("REINDEX", "only CREATE TABLE, CREATE INDEX and CREATE VIEW"),
+            ("EXPLAIN CREATE TABLE u (id INTEGER PRIMARY KEY) STRICT", "only CREATE TABLE"),
+            ("CREATE", "incomplete input"),
+            ("CREATE TABLE u (id INTEGER PRIMARY KEY) STRICT\0; DROP TABLE t", "zero byte"),
+        ] {
+            refuses(&format!("{TABLE}\n {ddl}"), &[], why);
+        }
+        // It says which statement it is.
+        refuses(&format!("{TABLE}\n DROP  TABLE t"), &[], "DROP TABLE t: not authorized");
+    }
+
+    #[test]
+    fn laternas_and_sqlites_own_tables_are_out_of_reach() {
+        for ddl in [
+            "CREATE TABLE laterna_t (id INTEGER PRIMARY KEY) STRICT",
+            "CREATE TABLE \"LATERNA_t\" (id INTEGER PRIMARY KEY) STRICT",
+            "CREATE TABLE IF NOT EXISTS laterna_checkpoint (id INTEGER PRIMARY KEY) STRICT",
+            "CREATE TABLE sqlite_t (id INTEGER PRIMARY KEY) STRICT",
+            "CREATE VIEW laterna_v AS SELECT 1",
+            "CREATE VIEW v AS SELECT * FROM laterna_checkpoint",
+            "CREATE VIEW v AS SELECT * FROM sqlite_schema",
+            "CREATE VIEW v AS SELECT * FROM pragma_table_list",
+            "CREATE INDEX laterna_i ON t (n)",
+            "CREATE INDEX i ON laterna_checkpoint (position)",
+            "CREATE INDEX i ON laterna_checkpoint (abs(1))",
+            "CREATE INDEX i ON sqlite_schema (name)",
+            "CREATE TRIGGER g AFTER UPDATE ON laterna_checkpoint BEGIN SELECT 1; END",
+            "DROP TABLE laterna_checkpoint",
+            "ALTER TABLE laterna_checkpoint RENAME TO mine",
+            "UPDATE sqlite_master SET sql = ''",
+        ] {
+            refuses(&format!("{TABLE} {ddl}"), &[], "");
+        }
+    }
+
+    #[test]
+    fn queries_read_and_compile() {
+        for (sql, why) in [
+            ("INSERT INTO t VALUES (1, 1)", "query `q`: not authorized"),
+            ("INSERT INTO t VALUES (1, 1) RETURNING id", "query `q`: not authorized"),
+            ("SELECT colour FROM t", "query `q`: no such column: colour"),
+            ("SELECT * FROM nowhere", "query `q`: no such table: nowhere"),
+            ("SELECT 1; SELECT 2", "query `q`: Multiple statements provided"),
+            ("SELECT * FROM laterna_checkpoint", "query `q`: access to laterna_checkpoint"),
+            ("SELECT random()", "query `q`: not authorized to use function: random"),
+            ("PRAGMA user_version", "query `q`: not authorized"),
+            ("EXPLAIN SELECT 1", "query `q`: it does not read"),
+            ("VACUUM", "query `q`: it does not read"),
+            ("", "query `q`: it does not read"),
+        ] {
+            refuses(TABLE, &[("q", sql)], why);
+        }
+    }
 }

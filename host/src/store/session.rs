@@ -3,6 +3,7 @@
 use super::authorizer::{Author, Pen};
 use super::connection::Guarded;
 use super::meter::Meter;
+use super::schema::{MADE_UP, is_made_up};
 use super::{Error, Limits};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Statement, StatementStatus, ToSql};
@@ -159,6 +160,10 @@ impl Session {
                     let prepared = prepared.map_err(fault)?;
                     if prepared.is_explain() != 0 {
                         return Err(Fault::Sql { code: rusqlite::ffi::SQLITE_AUTH, message: "not authorized".into() });
+                    }
+                    if prepared.column_names().any(is_made_up) {
+                        let message = format!("the statement {MADE_UP}");
+                        return Err(Fault::Sql { code: rusqlite::ffi::SQLITE_ERROR, message });
                     }
                     // Of nothing but space and comments SQLite makes no statement, and there is nothing to run.
                     if prepared.readonly() && prepared.column_count() == 0 {
