@@ -1,7 +1,9 @@
 //! What the end-to-end tests have in common: the real binary on a data directory of its own, and what is said to it over HTTP.
 
+pub mod feed;
 pub mod files;
 pub mod guests;
+pub mod model;
 pub mod random;
 pub mod unsynced;
 
@@ -98,7 +100,18 @@ impl Data {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// An empty one in memory, where there is such a file system: for thousands of commits that need not outlive anything.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::within(memory) } else { Self::new() }
+    }
+
+    fn within(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).expect("a temporary folder");
         std::fs::create_dir_all(folder.path().join("components")).expect("a folder");
         Self { folder }
     }
@@ -188,7 +201,17 @@ impl Server {
     fn end(&mut self, how: impl FnOnce(&mut Child)) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("it runs");
         how(&mut child);
-        child.wait().expect("the process is ours")
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("the process is ours") {
+                return status;
+            }
+            if begun.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("laterna does not end");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -369,6 +392,14 @@ impl Client {
             }
         }
     }
+}
+
+/// A name as one segment of a path, or the value of a parameter.
+#[must_use]
+pub fn encoded(name: &str) -> String {
+    name.bytes().fold(String::new(), |text, byte| {
+        text + &if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    })
 }
 
 fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {

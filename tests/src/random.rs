@@ -2,11 +2,17 @@
 
 use fastrand::Rng;
 
-/// A generator; prints its seed, so that a failure can be seen again.
+/// A seed, another one each time, and shown, so that a failure can be seen again.
 #[must_use]
-pub fn seeded(test: &str) -> Rng {
+pub fn seed(test: &str) -> u64 {
     let given = std::env::var("LATERNA_SEED").ok();
     let seed = given.map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("LATERNA_SEED is a number"));
     println!("{test}: LATERNA_SEED={seed}");
-    Rng::with_seed(seed)
+    seed
+}
+
+/// A generator with such a seed.
+#[must_use]
+pub fn seeded(test: &str) -> Rng {
+    Rng::with_seed(seed(test))
 }
