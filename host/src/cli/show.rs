@@ -24,7 +24,12 @@ pub fn rows(rows: &[Value]) -> String {
 pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.replace(steers, "\u{fffd}"),
         other => other.to_string(),
     }
+}
+
+/// Whether a character would steer the terminal: what is shown comes from anybody.
+fn steers(next: char) -> bool {
+    next.is_control() && next != '\n'
 }

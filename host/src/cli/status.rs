@@ -30,7 +30,7 @@ impl Status {
         println!("{}", show::table(&columns, projections.iter().map(row)));
         for projection in projections {
             if let Some(why) = why(projection) {
-                println!("\n{}: {why}", show::cell(&projection["name"]));
+                println!("\n{}: {}", show::cell(&projection["name"]), show::cell(&why.into()));
             }
         }
         Ok(())

@@ -296,7 +296,7 @@ fn judge(error: &wasmtime::Error, call: &Call, limits: &Limits) -> CallError {
     }
 }
 
-/// Bytes of a component's words that are passed on.
+/// Bytes of a component's words, or of words about it, that are passed on.
 const WORDS_BYTES: usize = 4 << 10;
 
 /// Words as they are kept and shown: one line of bounded length, without what could steer a terminal.

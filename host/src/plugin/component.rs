@@ -1,7 +1,7 @@
 //! From bytes to a component that can be run: [`Compiled`], then [`Linked`], then [`Plugin`].
 
 use super::bindings::ProjectionPre;
-use super::call::{self, Call, CallError};
+use super::call::{self, Call, CallError, in_a_line};
 use super::engine::{Engine, Limits};
 use super::manifest::Manifest;
 use super::{cache, sql, wasi};
@@ -28,8 +28,8 @@ pub enum LoadError {
     #[error("the component is not valid: {0}")]
     Invalid(String),
     /// It imports what it must not.
-    #[error("the component imports what Laterna does not offer: {}", .0.join(", "))]
-    Imports(Vec<String>),
+    #[error("the component imports what Laterna does not offer: {0}")]
+    Imports(String),
     /// It is of another world.
     #[error("the component is not a projection: it does not export `{FOLD}`")]
     Exports,
@@ -91,7 +91,7 @@ impl Compiled {
         }
         let digest = blake3::hash(bytes).to_hex().to_string();
         let component = cache::compile(engine, bytes, &digest)
-            .map_err(|error| LoadError::Invalid(call::in_a_line(&error.root_cause().to_string())))?;
+            .map_err(|error| LoadError::Invalid(in_a_line(&error.root_cause().to_string())))?;
         Ok(Self { engine: engine.clone(), limits: limits.clone(), component, digest })
     }
 
@@ -108,12 +108,12 @@ impl Compiled {
             .filter(|name| !sql::offers(name) && !wasi::offers(name))
             .collect();
         if !foreign.is_empty() {
-            return Err(LoadError::Imports(foreign));
+            return Err(LoadError::Imports(in_a_line(&foreign.join(", "))));
         }
         if contract.exports(engine.wasmtime()).all(|(name, _)| name != FOLD) {
             return Err(LoadError::Exports);
         }
-        let mismatch = |error: wasmtime::Error| LoadError::Contract(call::in_a_line(&format!("{error:#}")));
+        let mismatch = |error: wasmtime::Error| LoadError::Contract(in_a_line(&format!("{error:#}")));
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
         let pre = ProjectionPre::new(pre).map_err(mismatch)?;
         Ok(Linked { engine, limits, pre, digest })
@@ -128,7 +128,7 @@ impl Linked {
     pub fn describe(self) -> Result<Plugin, LoadError> {
         let Self { engine, limits, pre, digest } = self;
         let described = call::describe(&engine, &limits, &pre).map_err(LoadError::Describe)?;
-        let manifest = Manifest::check(described).map_err(LoadError::Manifest)?;
+        let manifest = Manifest::check(described).map_err(|error| LoadError::Manifest(in_a_line(&error)))?;
         Ok(Plugin { engine, limits, pre, manifest, digest })
     }
 }

@@ -188,6 +188,10 @@ fn check_size(what: &str, text: &str, limit: usize) -> Result<(), String> {
     if text.len() > limit {
         return Err(format!("{what} has {} bytes; {limit} are allowed", text.len()));
     }
+    // They are printed on terminals.
+    if text.contains(|next: char| next.is_control() && !next.is_whitespace()) {
+        return Err(format!("{what} holds control characters"));
+    }
     Ok(())
 }
 

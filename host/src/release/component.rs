@@ -2,6 +2,8 @@
 
 use crate::plugin::{Engine, Limits, LoadError, NamedQuery, Plugin};
 use crate::store::{Asked, Relation, SchemaError, check_schema};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// A component that may be deployed.
@@ -32,6 +34,9 @@ pub enum RejectError {
     /// Two files would be the same component.
     #[error("another file is called `{0}.wasm` too: a component's name is used once, whatever its module")]
     Twice(String),
+    /// A folder, a pipe or a device lies where a file should.
+    #[error("it is not a file: a component is one")]
+    NotAFile,
     /// The file cannot be read.
     #[error("the file cannot be read: {0}")]
     File(#[from] std::io::Error),
@@ -58,7 +63,9 @@ impl RejectError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Load(LoadError::TooLarge { .. }) => "component-too-large",
-            Self::Load(LoadError::NotWasm | LoadError::CoreModule | LoadError::Invalid(_)) => "not-a-component",
+            Self::Load(LoadError::NotWasm | LoadError::CoreModule | LoadError::Invalid(_)) | Self::NotAFile => {
+                "not-a-component"
+            }
             Self::Load(LoadError::Imports(_)) => "foreign-imports",
             Self::Load(LoadError::Exports | LoadError::Contract(_)) => "wrong-world",
             Self::Load(LoadError::Describe(_) | LoadError::Manifest(_)) => "bad-manifest",
@@ -74,11 +81,25 @@ impl RejectError {
 /// # Errors
 /// It is, or it cannot be read.
 pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, RejectError> {
-    let bytes = usize::try_from(std::fs::metadata(path)?.len()).unwrap_or(usize::MAX);
-    if bytes > limits.component_bytes {
-        return Err(LoadError::TooLarge { bytes, limit: limits.component_bytes }.into());
+    let too_large = |bytes: u64| {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        RejectError::from(LoadError::TooLarge { bytes, limit: limits.component_bytes })
+    };
+    let limit = limits.component_bytes as u64;
+    // Looked at before it is opened: a pipe would be waited for.
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(RejectError::NotAFile);
     }
-    Ok(std::fs::read(path)?)
+    if found.len() > limit {
+        return Err(too_large(found.len()));
+    }
+    let mut bytes = Vec::new();
+    // It may be growing.
+    match File::open(path)?.take(limit + 1).read_to_end(&mut bytes)? as u64 {
+        read if read > limit => Err(too_large(read)),
+        _ => Ok(bytes),
+    }
 }
 
 /// Checks a component that lies in a file called `stem`.

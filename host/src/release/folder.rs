@@ -17,7 +17,8 @@ pub(super) struct Dropped {
 pub(super) fn list(components: &Path) -> Result<Vec<Dropped>, Error> {
     let mut dropped = Vec::new();
     for (path, is_folder) in entries(components)? {
-        if is_folder {
+        // A folder that is called like a component is taken for one, and refused as one: somebody meant it so.
+        if is_folder && component(path.clone(), "").is_none() {
             let module = name_of(&path);
             dropped.extend(entries(&path)?.into_iter().filter_map(|(path, _)| component(path, &module)));
         } else {
