@@ -245,9 +245,14 @@ mod tests {
 
     const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;";
 
+    /// Queries that declare no parameter.
+    fn asked<'a>(queries: &[(&'a str, &'a str)]) -> Vec<Asked<'a>> {
+        queries.iter().map(|(name, sql)| Asked { name, sql, parameters: Vec::new() }).collect()
+    }
+
     #[track_caller]
     fn refuses(schema: &str, queries: &[(&str, &str)], why: &str) {
-        match check_schema(schema, queries) {
+        match check_schema(schema, &asked(queries)) {
             Ok(_) => unreachable!("it takes {schema} with {queries:?}"),
             Err(error) => assert!(error.to_string().contains(why), "{schema}: {error}"),
         }
@@ -280,7 +285,22 @@ mod tests {
             assert!(check_schema(ddl, &[]).is_ok(), "{ddl}: {:?}", check_schema(ddl, &[]));
         }
         let views = format!("{TABLE} CREATE INDEX i ON t (n) WHERE n > 0; CREATE VIEW v AS SELECT sum(n) AS n FROM t");
-        assert_eq!(check_schema(&views, &[("q", "SELECT * FROM v")]).map(|relations| relations.len()), Ok(2));
+        let queries = asked(&[("q", "SELECT * FROM v")]);
+        assert_eq!(check_schema(&views, &queries).map(|relations| relations.len()), Ok(2));
+    }
+
+    #[test]
+    fn a_query_has_the_parameters_that_it_declares() {
+        let check = |sql, parameters| check_schema(TABLE, &[Asked { name: "q", sql, parameters }]).map(drop);
+        assert_eq!(check("SELECT n FROM t WHERE id = :id LIMIT :count", vec!["count", "id"]), Ok(()));
+        for (sql, parameters) in [
+            ("SELECT n FROM t LIMIT :cuont", vec!["count"]),
+            ("SELECT n FROM t", vec!["count"]),
+            ("SELECT n FROM t LIMIT ?1", vec!["count"]),
+            ("SELECT n FROM t LIMIT @count", vec!["count"]),
+        ] {
+            assert!(matches!(check(sql, parameters), Err(SchemaError::Refused { .. })), "{sql}");
+        }
     }
 
     #[test]
