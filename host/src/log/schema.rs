@@ -1,6 +1,7 @@
 //! The log's tables.
 
 use super::Error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
@@ -55,6 +56,7 @@ CREATE TABLE closed_streams (
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(&connection)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -88,8 +90,16 @@ pub(super) fn overwrite_failed_commit(connection: &Connection) -> Result<(), Err
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    keep_plans(&connection)?;
     check_format(&connection, path)?;
     Ok(connection)
+}
+
+/// Keeps a prepared statement as it is whatever is bound to it. Otherwise SQLite prepares some anew at each run, to plan with the
+/// values: the one for a stream's last revision was the dearest part of an append.
+fn keep_plans(connection: &Connection) -> Result<(), Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 fn check_format(connection: &Connection, path: &Path) -> Result<(), Error> {
