@@ -1,6 +1,6 @@
 //! The limits and settings of a host: from `laterna.toml`, the environment (`LATERNA_…`) and flags, the later ones first.
 
-use crate::{log, plugin, projector, store};
+use crate::{log, plugin, projector, release, store};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -56,6 +56,21 @@ pub struct Settings {
     /// Fuel of one call of a component, about one unit for an instruction [default: 4000000000]
     #[arg(long, env = "LATERNA_FUEL")]
     pub fuel: Option<u64>,
+    /// Milliseconds without a change after which a dropped file is taken [default: 100]
+    #[arg(long, env = "LATERNA_SETTLE_MS")]
+    pub settle_ms: Option<u64>,
+    /// Milliseconds without a change after which a dropped file is taken that has less than its beginning announces [default: 10000]
+    #[arg(long, env = "LATERNA_INCOMPLETE_MS")]
+    pub incomplete_ms: Option<u64>,
+    /// Milliseconds between two looks into the drop folder, where the system tells of no change [default: 2000]
+    #[arg(long, env = "LATERNA_RESCAN_MS")]
+    pub rescan_ms: Option<u64>,
+    /// Milliseconds that the start waits for components that have never served yet [default: 2000]
+    #[arg(long, env = "LATERNA_START_MS")]
+    pub start_ms: Option<u64>,
+    /// Milliseconds that a release is kept where it stands at most, for another one to take its place [default: 500]
+    #[arg(long, env = "LATERNA_CUTOVER_MS")]
+    pub cutover_ms: Option<u64>,
     /// Pages of 4 KiB that a read store may have [default: 16777216]
     #[arg(long, env = "LATERNA_STORE_PAGES")]
     pub store_pages: Option<u32>,
@@ -68,6 +83,9 @@ pub struct Settings {
     /// Bytes that are folded in one transaction at most [default: 8 MiB]
     #[arg(long, env = "LATERNA_BATCH_BYTES")]
     pub batch_bytes: Option<usize>,
+    /// Bytes of the log that are kept for projections and builds that stand close together [default: 64 MiB]
+    #[arg(long, env = "LATERNA_WINDOW_BYTES")]
+    pub window_bytes: Option<usize>,
     /// Requests that may wait for the log's writer [default: 4096]
     #[arg(long, env = "LATERNA_LOG_QUEUE")]
     pub log_queue: Option<usize>,
@@ -97,6 +115,12 @@ pub struct Config {
     pub store: store::Limits,
     /// How the log is fed to projections.
     pub projector: projector::Options,
+    /// When a dropped file counts as written.
+    pub folder: release::FolderOptions,
+    /// Time that the start waits for components that have never served yet.
+    pub start: Duration,
+    /// Time that a release is kept where it stands at most, for another one to take its place.
+    pub cutover: Duration,
     /// The limits of what people ask.
     pub http: Http,
 }
@@ -175,6 +199,7 @@ impl Settings {
     fn check(self) -> Result<Config, Error> {
         let (log, plugin) = (log::Options::default(), plugin::Limits::default());
         let (store, projector) = (store::Limits::default(), projector::Options::default());
+        let folder = release::FolderOptions::default();
         let ms = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
         let answer_bytes = self.answer_bytes.unwrap_or(16 << 20);
         let config = Config {
@@ -200,8 +225,16 @@ impl Settings {
             projector: projector::Options {
                 batch_events: self.batch_events.unwrap_or(projector.batch_events),
                 batch_bytes: self.batch_bytes.unwrap_or(projector.batch_bytes),
+                window_bytes: self.window_bytes.unwrap_or(projector.window_bytes),
                 ..projector
             },
+            folder: release::FolderOptions {
+                settle: self.settle_ms.map_or(folder.settle, Duration::from_millis),
+                incomplete: self.incomplete_ms.map_or(folder.incomplete, Duration::from_millis),
+                rescan: self.rescan_ms.map_or(folder.rescan, Duration::from_millis),
+            },
+            start: ms(self.start_ms, 2_000),
+            cutover: ms(self.cutover_ms, 500),
             http: Http {
                 request_bytes: self.request_bytes.unwrap_or(16 << 20),
                 bodies_bytes: self.bodies_bytes.unwrap_or(256 << 20),

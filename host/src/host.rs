@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::data_dir::{self, DataDir, Lock};
 use crate::log::{self, Log};
 use crate::plugin::Engine;
-use crate::release::{self, Releases};
+use crate::release::{self, Component, Releases};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,8 @@ pub struct Host {
     pub releases: Releases,
     /// The log's head when the host was opened: its stores must have got so far before it is ready.
     pub started_at: u64,
+    /// The components that were to serve for the first time when it was opened.
+    pub awaited: Vec<String>,
     /// Tells everything that serves to end.
     pub stop: CancellationToken,
     /// Places for those who follow feeds.
@@ -48,18 +50,23 @@ pub enum Error {
 }
 
 impl Host {
-    /// Opens a data directory: the log, then what folds it. Must be called within a tokio runtime.
+    /// Opens a data directory: the log, then what folds it.
     ///
     /// # Errors
     /// Something of it cannot be opened, or another host has it.
-    pub fn open(data: &Path, config: Config) -> Result<Self, Error> {
+    pub async fn open(data: &Path, config: Config) -> Result<Self, Error> {
         let data = DataDir::open(data)?;
         let lock = data.lock()?;
         let log = Log::open(&data.log(), &config.log)?;
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let started_at = log.head();
         let releases = Releases::open(&data, &engine, &log, &config)?;
+        let is_first = |component: &&Arc<Component>| component.live.is_none() && component.candidate().is_some();
+        let awaited = releases.all().iter().filter(is_first).map(|component| component.name.clone()).collect();
+        releases.settled(config.start).await;
         Ok(Self {
-            started_at: log.head(),
+            started_at,
+            awaited,
             stop: CancellationToken::new(),
             followers: Arc::new(Semaphore::new(config.http.followers)),
             bodies: Semaphore::new(config.http.bodies_bytes as usize),
@@ -78,10 +85,10 @@ impl Host {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address)
     }
 
-    /// Stops folding, then closes the log. Blocks until then.
+    /// Stops folding, then closes the log. Blocks until then, but no longer than the grace for what components are busy with.
     pub fn close(&self) {
         self.stop.cancel();
-        self.releases.stop();
+        self.releases.stop(self.config.http.grace);
         self.log.close();
     }
 }

@@ -3,12 +3,13 @@
 use super::Error;
 use crate::log::Log;
 use crate::plugin::Plugin;
-use crate::projector::{Options, Running, State};
-use crate::store::{Limits, Store};
+use crate::projector::{Options, Projector, State};
+use crate::store::{Durability, Limits, Store};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Folds the log into a new store in the file `store`; answers the time from opening it to the commit of the log's head. Must
+/// Folds the log into a new store in the file `store`; answers the time from opening it until all of it is
+/// durable. Must
 /// be called within a tokio runtime.
 ///
 /// # Errors
@@ -17,13 +18,11 @@ pub async fn rebuild(log: &Log, plugin: &Plugin, store: &Path) -> Result<Duratio
     super::remove(store)?;
     let started = Instant::now();
     let store = Store::open(store, &plugin.manifest().schema, plugin.digest(), &Limits::default())?;
-    let running = Running::start(plugin, &store, log, &Options::default())?;
-    let (mut progress, mut state) = (store.watch_progress(), running.watch_state());
-    let stopped = tokio::select! {
-        arrived = progress.wait_for(|progress| progress.applied >= log.head()) => arrived.is_err(),
-        _ = state.wait_for(|state| *state != State::Folding) => true,
-    };
+    let running = Projector::new(log, &Options::default()).start(plugin, &store, Durability::Building, false)?;
+    let mut state = running.watch_state();
+    let stopped =
+        state.wait_for(|state| *state != State::CatchingUp).await.is_ok_and(|state| *state != State::Following);
     let took = started.elapsed();
-    running.stop();
+    running.stop_until(Instant::now() + Duration::from_secs(60));
     if stopped { Err(Error::Stopped(format!("{:?}", running.state()))) } else { Ok(took) }
 }

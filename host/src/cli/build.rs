@@ -25,6 +25,9 @@ pub struct Build {
     /// Where the components go, each as <name>.wasm
     #[arg(long, default_value = "target/components")]
     out: PathBuf,
+    /// Features of the crates to build with, with commas between
+    #[arg(long)]
+    features: Option<String>,
     /// Answer in JSON, for programs
     #[arg(long)]
     json: bool,
@@ -33,7 +36,7 @@ pub struct Build {
 impl Build {
     pub fn run(self) -> Result<(), Failure> {
         let paths = if self.paths.is_empty() { examples()? } else { self.paths };
-        let built = build(&paths, &self.out)?;
+        let built = build(&paths, &self.out, self.features.as_deref())?;
         if self.json {
             println!("{}", serde_json::json!({ "components": built }));
         } else {
@@ -61,13 +64,13 @@ pub fn examples() -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Builds component crates; answers the components' files.
-pub fn build(crates: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub fn build(crates: &[PathBuf], out: &Path, features: Option<&str>) -> Result<Vec<PathBuf>, Failure> {
     provide_target()?;
     fs::create_dir_all(out)?;
-    crates.iter().map(|path| build_crate(path, out)).collect()
+    crates.iter().map(|path| build_crate(path, out, features)).collect()
 }
 
-fn build_crate(path: &Path, out: &Path) -> Result<PathBuf, Failure> {
+fn build_crate(path: &Path, out: &Path, features: Option<&str>) -> Result<PathBuf, Failure> {
     let manifest = path.join("Cargo.toml");
     let text = fs::read_to_string(&manifest)
         .map_err(|error| format!("{}: {error}. Name the folder of a crate.", manifest.display()))?;
@@ -86,6 +89,7 @@ fn build_crate(path: &Path, out: &Path) -> Result<PathBuf, Failure> {
             "--manifest-path",
         ])
         .arg(&manifest)
+        .args(features.iter().flat_map(|features| ["--features", features]))
         .envs(PROFILE.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()))
         .stderr(Stdio::inherit())
         .output()

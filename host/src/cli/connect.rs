@@ -80,7 +80,7 @@ impl Client {
         let config = Settings::default().complete(&given.data)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (host, listener) = runtime.block_on(async {
-            let host = Arc::new(host::Host::open(&given.data, config)?);
+            let host = Arc::new(host::Host::open(&given.data, config).await?);
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             Ok::<_, Failure>((host, listener))
         })?;

@@ -31,7 +31,7 @@ impl Demo {
         }
         eprintln!("building the component …");
         let data = DataDir::open(&self.data)?;
-        build::build(&[COMPONENT.into()], &data.components())?;
+        build::build(&[COMPONENT.into()], &data.components(), None)?;
         serve::serve(&self.data, self.settings, |address| try_it(&address))
     }
 }

@@ -36,7 +36,7 @@ pub fn serve(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let address = config.listen;
-        let host = Arc::new(host::Host::open(data, config)?);
+        let host = Arc::new(host::Host::open(data, config).await?);
         let listener = TcpListener::bind(address).await.map_err(|error| {
             format!("{address} cannot be listened on: {error}. Choose another address with --listen; port 0 takes any free one.")
         })?;

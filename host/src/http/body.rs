@@ -11,19 +11,27 @@ use tokio::sync::SemaphorePermit;
 /// # Errors
 /// It is too large, or not JSON of this shape; the problem names the place.
 pub async fn json<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Problem> {
-    let limit = app.config().request_bytes;
+    let bytes = bytes(app, body, app.config().request_bytes, "request_bytes").await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not as it should be: {error}")))
+}
+
+/// Reads a body of at most `limit` bytes; `setting` is the name of that limit.
+///
+/// # Errors
+/// It is too large, or it broke off.
+pub async fn bytes(app: &App, body: Body, limit: usize, setting: &str) -> Result<Vec<u8>, Problem> {
     let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(limit);
     let _place = place(app, size.min(limit)).await?;
     let bytes = to_bytes(body, limit).await.map_err(|error| {
         if error.into_inner().is::<http_body_util::LengthLimitError>() {
-            let detail = format!("the body has more than {limit} bytes. Split it, or raise `request_bytes`.");
+            let detail = format!("the body has more than {limit} bytes. Send less, or raise `{setting}`.");
             Problem::new(Code::RequestTooLarge, detail).with("limit_bytes", limit)
         } else {
             Problem::new(Code::BadRequest, "the body ended before it was complete; nothing was stored")
         }
     })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not as it should be: {error}")))
+    Ok(bytes.into())
 }
 
 /// Waits for a place for so many bytes of a body.

@@ -18,8 +18,15 @@ pub async fn live() -> Json<Value> {
 pub async fn ready(State(app): State<App>) -> Response {
     let head = app.host.log.head();
     let (mut catching_up, mut behind, mut halted) = (Vec::new(), Vec::new(), Vec::new());
-    for component in app.host.releases.iter() {
-        let Some(live) = &component.live else { continue };
+    for component in app.host.releases.all() {
+        let Some(live) = &component.live else {
+            // Only those that the start began with: one that comes later does not take the others' host out of service.
+            if app.host.awaited.contains(&component.name) && component.candidate().is_some() {
+                let position = component.building.as_ref().map_or(0, |building| building.store.progress().applied);
+                catching_up.push(json!({ "projection": component.name, "position": position, "wanted": head }));
+            }
+            continue;
+        };
         let applied = live.store.progress().applied;
         let name = component.name.as_str();
         if let projector::State::Halted(halt) = live.running.state() {

@@ -6,6 +6,7 @@
 //! * `event_json`: events, coming in and going out
 //! * `streams`, `events`, `import`, `follow`: the log
 //! * `projections`: how projections stand
+//! * `components`, `releases`: deploying them, and what operators ask of them
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
 //! * `tables`, `queries`, `cells`: reading them
 //! * `health`, `pages`: the rest
@@ -13,6 +14,7 @@
 mod answer;
 mod body;
 mod cells;
+mod components;
 mod event_json;
 mod events;
 mod follow;
@@ -24,6 +26,7 @@ pub mod problem;
 mod projections;
 mod queries;
 mod reading;
+mod releases;
 mod streams;
 mod tables;
 
@@ -33,7 +36,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use problem::{Code, Problem};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -79,6 +82,12 @@ fn router(host: Arc<Host>) -> Router {
         .route("/projections/{name}", get(projections::show))
         .route("/projections/{name}/tables/{table}", get(tables::read))
         .route("/projections/{name}/queries/{query}", get(queries::ask))
+        .route("/projections/{name}/rebuild", post(releases::rebuild))
+        .route("/projections/{name}/rollback", post(releases::roll_back))
+        .route("/projections/{name}/pause", post(releases::pause))
+        .route("/projections/{name}/resume", post(releases::resume))
+        .route("/projections/{name}/remove", post(releases::remove))
+        .route("/components", post(components::deploy))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/errors/{code}", get(pages::error))

@@ -2,19 +2,21 @@
 
 use super::App;
 use super::problem::{Code, Problem};
+use crate::release::Component;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 static ERRORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../docs/errors");
 
 /// `GET /`
 pub async fn index(State(app): State<App>) -> Json<Value> {
     let projections: Vec<String> =
-        app.host.releases.iter().map(|component| format!("/projections/{}", component.name)).collect();
+        app.host.releases.all().iter().filter(|component| !component.removed).map(address).collect();
     Json(json!({
         "laterna": env!("CARGO_PKG_VERSION"),
         "head": app.host.log.head(),
@@ -29,11 +31,21 @@ pub async fn index(State(app): State<App>) -> Json<Value> {
             "GET    /projections/{name}",
             "GET    /projections/{name}/tables/{table}?column=eq.value&order=column.desc&limit=&offset=&select=",
             "GET    /projections/{name}/queries/{query}?parameter=value",
+            "POST   /components?name=&module=",
+            "POST   /projections/{name}/rebuild?release=",
+            "POST   /projections/{name}/rollback?timeout=",
+            "POST   /projections/{name}/pause?builds=",
+            "POST   /projections/{name}/resume",
+            "POST   /projections/{name}/remove?purge=",
             "GET    /health/live",
             "GET    /health/ready",
             "GET    /errors/{code}",
         ],
     }))
+}
+
+fn address(component: &Arc<Component>) -> String {
+    format!("/projections/{}", component.name)
 }
 
 /// `GET /errors/{code}`: the page of a problem's type.

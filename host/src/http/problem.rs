@@ -46,6 +46,12 @@ pub enum Code {
     AnswerTooLarge,
     /// A projection is not at the wanted position.
     NotCaughtUp,
+    /// An uploaded component is refused.
+    ComponentRefused,
+    /// A release is not in a state in which that can be done.
+    ReleaseUnfit,
+    /// What was ordered cannot be recorded.
+    ReleasesUnavailable,
     /// The log cannot store or read.
     LogUnavailable,
     /// A read store cannot be read.
@@ -79,6 +85,9 @@ impl Code {
         Self::QueryTooSlow,
         Self::AnswerTooLarge,
         Self::NotCaughtUp,
+        Self::ComponentRefused,
+        Self::ReleaseUnfit,
+        Self::ReleasesUnavailable,
         Self::LogUnavailable,
         Self::StoreUnavailable,
         Self::TooManyFollowers,
@@ -131,6 +140,13 @@ impl Code {
             }
             Self::NotCaughtUp => {
                 ("not-caught-up", StatusCode::SERVICE_UNAVAILABLE, "The projection is not at that position yet")
+            }
+            Self::ComponentRefused => {
+                ("component-refused", StatusCode::UNPROCESSABLE_ENTITY, "The component is refused")
+            }
+            Self::ReleaseUnfit => ("release-unfit", StatusCode::CONFLICT, "That cannot be done as things stand"),
+            Self::ReleasesUnavailable => {
+                ("releases-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The order could not be carried out")
             }
             Self::LogUnavailable => ("log-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The log is out of order"),
             Self::StoreUnavailable => {

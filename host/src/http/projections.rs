@@ -6,24 +6,30 @@ use super::reading::{answered, find_component};
 use super::{App, answer};
 use crate::log::Filter;
 use crate::projector;
-use crate::release::{Component, Live};
+use crate::release::{Component, Paused, Record, Serving};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+/// Releases that are listed of each projection; all of them where one is asked for.
+const LISTED: usize = 10;
+
 /// `GET /projections`
 pub async fn list(State(app): State<App>, parameters: Parameters) -> Result<Response, Problem> {
     parameters.finish()?;
     let mut projections = Vec::new();
-    for component in app.host.releases.iter() {
-        projections.push(summary(&app, component).await?);
+    for component in app.host.releases.all() {
+        if !component.removed {
+            let releases = component.releases.iter().take(LISTED).map(without_steps).collect();
+            projections.push(summary(&app, &component, releases).await?);
+        }
     }
     let answer = json!({ "projections": projections, "head": app.host.log.head() });
     Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &answer))
 }
 
-/// `GET /projections/{name}`: with what it consumes, its tables and its queries.
+/// `GET /projections/{name}`: with what it consumes, its tables and its queries, and each step of its releases.
 pub async fn show(
     State(app): State<App>,
     Path(name): Path<String>,
@@ -31,7 +37,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let component = find_component(&app, &name)?;
-    let mut shown = summary(&app, component).await?;
+    let mut shown = summary(&app, &component, json!(component.releases)).await?;
     let Some(live) = &component.live else {
         return Ok(answer::at_position(StatusCode::OK, 0, &shown));
     };
@@ -60,9 +66,14 @@ pub async fn show(
     Ok(answered(live.release, live.store.progress().applied, &shown))
 }
 
-async fn summary(app: &App, component: &Component) -> Result<Value, Problem> {
+/// A projection in the shape that every answer about it has.
+pub async fn summary(app: &App, component: &Component, releases: Value) -> Result<Value, Problem> {
     let live = match &component.live {
         Some(live) => serving(app, live).await?,
+        None => Value::Null,
+    };
+    let warm = match &component.warm {
+        Some(warm) => serving(app, warm).await?,
         None => Value::Null,
     };
     Ok(json!({
@@ -70,18 +81,44 @@ async fn summary(app: &App, component: &Component) -> Result<Value, Problem> {
         "module": component.module,
         "kind": "projection",
         "live": live,
-        "building": null,
-        "warm": null,
-        "releases": component.releases,
+        "building": component.candidate().map_or(Value::Null, |candidate| building(app, component, candidate)),
+        "warm": warm,
+        "paused": component.paused,
+        "file_gone": component.file_gone,
+        "releases": releases,
         "parked": 0,
     }))
 }
 
-async fn serving(app: &App, live: &Live) -> Result<Value, Problem> {
+fn without_steps(record: &Record) -> Value {
+    let mut shown = json!(record);
+    if let Some(members) = shown.as_object_mut() {
+        members.remove("steps");
+    }
+    shown
+}
+
+/// How far a release is that is on its way to serve.
+fn building(app: &App, component: &Component, candidate: &Record) -> Value {
+    let mut shown = json!({ "release": candidate.release, "version": candidate.version, "state": candidate.state });
+    if let (Some(building), Some(members)) = (&component.building, shown.as_object_mut()) {
+        let (checkpoint, head) = (building.store.progress().applied, app.host.log.head());
+        let (rate, left) = (building.running.rate(checkpoint), head.saturating_sub(checkpoint));
+        let is_paused = component.paused != Paused::Nothing;
+        let seconds_left = if left == 0 { Some(0.0) } else { Some(left as f64 / rate) };
+        members.insert("checkpoint".into(), checkpoint.into());
+        members.insert("lag_events".into(), left.into());
+        members.insert("rate".into(), json!(rate.round()));
+        let is_known = |seconds: &f64| !is_paused && seconds.is_finite();
+        members.insert("seconds_left".into(), json!(seconds_left.filter(is_known)));
+        members.insert("status".into(), if is_paused { "paused" } else { "folding" }.into());
+    }
+    shown
+}
+
+async fn serving(app: &App, live: &Serving) -> Result<Value, Problem> {
     let (checkpoint, head) = (live.store.progress().applied, app.host.log.head());
     let (status, halt) = match live.running.state() {
-        projector::State::Folding => ("folding", Value::Null),
-        projector::State::Stopped => ("stopped", Value::Null),
         projector::State::Halted(halt) => {
             let mut shown = json!(halt);
             if let Some(members) = shown.as_object_mut() {
@@ -89,6 +126,9 @@ async fn serving(app: &App, live: &Live) -> Result<Value, Problem> {
             }
             ("halted", shown)
         }
+        projector::State::Stopped => ("stopped", Value::Null),
+        _ if live.running.is_paused() => ("paused", Value::Null),
+        _ => ("folding", Value::Null),
     };
     Ok(json!({
         "release": live.release,

@@ -2,7 +2,7 @@
 
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
-use super::reading::{Freshness, answered, find};
+use super::reading::{Freshness, answered};
 use super::{App, cells};
 use crate::plugin::{CallError, NamedQuery, Parameter, ParameterType};
 use crate::store::{Bounds, Snapshot};
@@ -18,8 +18,7 @@ pub async fn ask(
     Path((name, query)): Path<(String, String)>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let (component, live) = find(&app, &name)?;
-    let freshness = Freshness::take(&app, &mut parameters)?;
+    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &name).await?;
     let queries = &live.plugin.manifest().queries;
     let Some(query) = queries.iter().find(|known| known.name == query) else {
         let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
@@ -28,7 +27,6 @@ pub async fn ask(
     };
     let arguments = arguments(query, &mut parameters)?;
     parameters.finish()?;
-    freshness.reach(component, live).await?;
     match query.sql.clone() {
         Some(sql) => {
             let bounds =

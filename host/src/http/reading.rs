@@ -5,13 +5,14 @@ use super::answer::{POSITION, RELEASE};
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use crate::projector::State;
-use crate::release::{Component, Live};
+use crate::release::{Component, Serving};
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a query waits for its position where it does not say.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,6 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// How fresh an answer must be.
 pub struct Freshness {
     position: u64,
+    /// It was asked for a position, so it also waits until a first release serves.
+    waits: bool,
     timeout: Duration,
 }
 
@@ -28,71 +31,108 @@ impl Freshness {
     /// # Errors
     /// One of them is not as it should be.
     pub fn take(app: &App, parameters: &mut Parameters) -> Result<Self, Problem> {
-        let min_position = parameters.take_as::<u64>("min_position", "a position, from 0")?.unwrap_or(0);
+        let min_position = parameters.take_as::<u64>("min_position", "a position, from 0")?;
         let fresh = parameters.take_as::<bool>("fresh", "true or false")?.unwrap_or(false);
         let timeout = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
         let head = if fresh { app.host.log.head() } else { 0 };
-        Ok(Self { position: min_position.max(head), timeout })
+        Ok(Self { position: min_position.unwrap_or(0).max(head), waits: fresh || min_position.is_some(), timeout })
     }
 
-    /// Waits until the projection is there.
+    /// Waits until the projection is there, by whichever release serves then.
     ///
     /// # Errors
-    /// It is not in time, or it halted.
-    pub async fn reach(&self, component: &Component, live: &Live) -> Result<(), Problem> {
-        let mut progress = live.store.watch_progress();
-        let mut state = live.running.watch_state();
-        let there = async {
-            tokio::select! {
-                reached = progress.wait_for(|progress| progress.applied >= self.position) => reached.is_ok(),
-                _ = state.wait_for(|state| *state != State::Folding) => false,
+    /// There is no such projection, it is not there in time, or it halted.
+    pub async fn reach(&self, app: &App, name: &str) -> Result<Arc<Serving>, Problem> {
+        let deadline = Instant::now() + self.timeout;
+        let mut changed = app.host.releases.watch();
+        loop {
+            // Whatever changes from here on ends the wait below.
+            changed.borrow_and_update();
+            let component = find_component(app, name)?;
+            let Some(live) = component.live.clone() else {
+                let waits = self.waits && component.candidate().is_some();
+                if waits && matches!(timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+                    continue;
+                }
+                return Err(not_live(app, &component));
+            };
+            let mut progress = live.store.watch_progress();
+            let mut state = live.running.watch_state();
+            let there = timeout_at(deadline, async {
+                tokio::select! {
+                    biased;
+                    reached = progress.wait_for(|progress| progress.applied >= self.position) => reached.is_ok(),
+                    // Another release may serve by now.
+                    _ = changed.changed() => false,
+                    _ = state.wait_for(|state| !state.is_folding()) => false,
+                }
+            });
+            match there.await {
+                Ok(true) => return Ok(live),
+                Ok(false) if live.running.state().is_folding() || !self.is_served_by(app, name, &live) => {}
+                _ => return Err(self.not_caught_up(name, &live)),
             }
-        };
-        if timeout(self.timeout, there).await == Ok(true) || live.store.progress().applied >= self.position {
-            return Ok(());
         }
+    }
+
+    fn is_served_by(&self, app: &App, name: &str, live: &Serving) -> bool {
+        let component = app.host.releases.get(name);
+        component.and_then(|component| component.live.clone()).is_some_and(|now| now.release == live.release)
+    }
+
+    fn not_caught_up(&self, name: &str, live: &Serving) -> Problem {
         let reached = live.store.progress().applied;
         let why = match live.running.state() {
             State::Halted(halt) => format!("it halted: {halt}"),
             State::Stopped => "the host is being stopped".to_owned(),
-            State::Folding => format!("it did not get there within {:?}; wait longer with `timeout`", self.timeout),
+            _ if live.running.is_paused() => format!("it is paused; `laterna resume {name}` lets it go on"),
+            _ => format!("it did not get there within {:?}; wait longer with `timeout`", self.timeout),
         };
-        let detail =
-            format!("projection `{}` is at {reached}, and {} was asked for: {why}.", component.name, self.position);
-        Err(Problem::new(Code::NotCaughtUp, detail).with("position", reached).with("wanted", self.position))
+        let detail = format!("projection `{name}` is at {reached}, and {} was asked for: {why}.", self.position);
+        Problem::new(Code::NotCaughtUp, detail).with("position", reached).with("wanted", self.position)
     }
 }
 
-/// Finds a projection and the release of it that serves.
-///
-/// # Errors
-/// There is none.
-pub fn find<'a>(app: &'a App, name: &str) -> Result<(&'a Component, &'a Live), Problem> {
-    let component = find_component(app, name)?;
-    match &component.live {
-        Some(live) => Ok((component, live)),
-        None => {
-            let reason = component.releases.first().map_or("", |release| release.reason.as_str());
-            let detail = format!("no release of `{name}` serves: {reason}. Mend the component and drop it again.");
-            Err(Problem::new(Code::ProjectionNotLive, detail))
+fn not_live(app: &App, component: &Component) -> Problem {
+    let name = &component.name;
+    let detail = match (component.candidate(), &component.building) {
+        (Some(candidate), Some(building)) => format!(
+            "release {} of `{name}` is the first one, and is being built: it is at {} of {}. Ask again later, or with `fresh=true`.",
+            candidate.release,
+            building.store.progress().applied,
+            app.host.log.head()
+        ),
+        (Some(candidate), None) => {
+            format!("release {} of `{name}` is the first one, and is being checked. Ask again.", candidate.release)
         }
-    }
+        (None, _) => {
+            let reason = component.releases.first().map_or("", |release| release.reason.as_str());
+            format!("no release of `{name}` serves: {reason}. Mend the component and drop it again.")
+        }
+    };
+    Problem::new(Code::ProjectionNotLive, detail)
 }
 
 /// Finds a projection, whether or not it serves.
 ///
 /// # Errors
 /// There is none.
-pub fn find_component<'a>(app: &'a App, name: &str) -> Result<&'a Component, Problem> {
-    app.host.releases.get(name).ok_or_else(|| {
-        let names: Vec<&str> = app.host.releases.iter().map(|component| component.name.as_str()).collect();
-        let there_are = if names.is_empty() {
-            "none is deployed: drop a component into the folder `components`".to_owned()
-        } else {
-            format!("there are: {}", names.join(", "))
-        };
-        Problem::new(Code::ProjectionNotFound, format!("there is no projection `{name}`; {there_are}"))
-    })
+pub fn find_component(app: &App, name: &str) -> Result<Arc<Component>, Problem> {
+    let found = app.host.releases.get(name);
+    if let Some(component) = &found
+        && !component.removed
+    {
+        return Ok(Arc::clone(component));
+    }
+    let all = app.host.releases.all();
+    let names: Vec<&str> =
+        all.iter().filter(|component| !component.removed).map(|component| component.name.as_str()).collect();
+    let there_are = match (found, names.is_empty()) {
+        (Some(_), _) => "it was removed; `laterna deploy` with its file brings it back".to_owned(),
+        (None, true) => "none is deployed: drop a component into the folder `components`".to_owned(),
+        (None, false) => format!("there are: {}", names.join(", ")),
+    };
+    Err(Problem::new(Code::ProjectionNotFound, format!("there is no projection `{name}`; {there_are}")))
 }
 
 /// An answer with the position and the release that it comes from.

@@ -3,7 +3,7 @@
 use super::answer::{page_url, path_segment};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
-use super::reading::{Freshness, answered, find};
+use super::reading::{Freshness, answered};
 use super::{App, cells};
 use crate::store::{Bounds, Relation, Snapshot};
 use axum::extract::{Path, State};
@@ -17,8 +17,7 @@ pub async fn read(
     Path((name, table)): Path<(String, String)>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let (component, live) = find(&app, &name)?;
-    let freshness = Freshness::take(&app, &mut parameters)?;
+    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &name).await?;
     let Some(relation) = live.store.relations().iter().find(|relation| relation.name == table) else {
         let names: Vec<&str> = live.store.relations().iter().map(|relation| relation.name.as_str()).collect();
         let detail = format!("`{name}` has no table `{table}`; it has: {}", names.join(", "));
@@ -38,7 +37,6 @@ pub async fn read(
         limit + 1,
         offset = offset.min(i64::MAX.cast_unsigned())
     );
-    freshness.reach(component, live).await?;
     let bounds = Bounds { rows: limit + 1, bytes: app.config().answer_bytes, time: app.config().query };
     let (position, mut rows) = live
         .store

@@ -41,6 +41,20 @@ pub(super) enum Listed {
 }
 
 impl Filter {
+    /// Whether an event of this type, category and module is wanted.
+    #[must_use]
+    pub fn wants(&self, event_type: &str, category: &str, module: &str) -> bool {
+        let among = |names: &[String], name: &str| names.iter().any(|known| known == name);
+        let unless_empty = |names: &[String], name: &str| names.is_empty() || among(names, name);
+        match self {
+            Self::All => true,
+            Self::AnyOf { types, categories } => among(types, event_type) || among(categories, category),
+            Self::AllOf { types, categories, modules } => {
+                unless_empty(types, event_type) && unless_empty(categories, category) && unless_empty(modules, module)
+            }
+        }
+    }
+
     pub(super) fn numbered(&self, connection: &Connection) -> Result<Numbered, Error> {
         let numbers = |names: &[String]| -> Result<Option<Vec<i64>>, Error> {
             let mut numbers = Vec::with_capacity(names.len());

@@ -116,6 +116,22 @@ impl Reader {
         Ok(Scan { through: up_to, more: false })
     }
 
+    /// Whether what is wanted between `after` and `up_to` is so sparse that a scan looks only at that, by an index.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn is_sparse(&mut self, after: u64, up_to: u64, filter: &Filter) -> Result<bool, Error> {
+        if up_to.saturating_sub(after) <= SHORT_RANGE {
+            return Ok(false);
+        }
+        match filter.numbered(&self.connection)?.lists() {
+            Some(lists) if lists.len() <= MERGED_LISTS => {
+                is_sparse(&self.connection, &merge(&lists), (after.cast_signed(), up_to.cast_signed()))
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// A page of at most `limit` wanted events, and about `bytes`, behind `after` and up to `up_to`.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ pub struct Envelope<'a> {
 }
 
 /// A batch that is being filled, or crosses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Batch {
     pub(super) wit: types::Batch,
     /// Where the names that recur stand in the arena.
@@ -126,29 +126,38 @@ impl Batch {
     /// Some of these events, as a batch of their own.
     #[must_use]
     pub fn part(&self, range: std::ops::Range<usize>) -> Self {
-        let heads = self.wit.heads.get(range).unwrap_or_default();
         let mut part = Self::default();
-        for head in heads {
-            part.push(&Envelope {
-                position: head.position,
-                revision: head.revision,
-                schema_version: head.schema_version,
-                recorded_at_us: head.recorded_at,
-                internal: head.internal != 0,
-                source: self.text(head.source),
-                id: self.text(head.id),
-                stream: self.text(head.stream),
-                event_type: self.text(head.type_),
-                module: self.text(head.module),
-                occurred_at: Some(self.text(head.occurred_at)),
-                correlation_id: self.text(head.correlation_id),
-                causation_id: self.text(head.causation_id),
-                content_type: self.text(head.content_type),
-                data: self.slice(head.data),
-                metadata: self.slice(head.metadata),
-            });
-        }
+        range.for_each(|index| part.push_from(self, index));
         part
+    }
+
+    /// Takes an event of another batch behind the others.
+    pub fn push_from(&mut self, other: &Self, index: usize) {
+        let Some(head) = other.wit.heads.get(index) else { return };
+        self.push(&Envelope {
+            position: head.position,
+            revision: head.revision,
+            schema_version: head.schema_version,
+            recorded_at_us: head.recorded_at,
+            internal: head.internal != 0,
+            source: other.text(head.source),
+            id: other.text(head.id),
+            stream: other.text(head.stream),
+            event_type: other.text(head.type_),
+            module: other.text(head.module),
+            occurred_at: Some(other.text(head.occurred_at)),
+            correlation_id: other.text(head.correlation_id),
+            causation_id: other.text(head.causation_id),
+            content_type: other.text(head.content_type),
+            data: other.slice(head.data),
+            metadata: other.slice(head.metadata),
+        });
+    }
+
+    /// The place of the first event behind this position.
+    #[must_use]
+    pub fn first_behind(&self, position: u64) -> usize {
+        self.wit.heads.partition_point(|head| head.position <= position)
     }
 
     /// Takes all events out, and keeps the room.

@@ -160,3 +160,52 @@ impl Plugin {
         &self.digest
     }
 }
+
+/// Whether a file has all that its beginning announces: one that is still being written has not. What is no WebAssembly announces
+/// nothing.
+#[must_use]
+pub fn is_whole(bytes: &[u8]) -> bool {
+    const HEADER: usize = 8;
+    if bytes.len() < HEADER {
+        return !bytes.is_empty() && !b"\0asm".starts_with(&bytes[..bytes.len().min(4)]);
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return true;
+    }
+    // Each section says its size: a kind, then the size in LEB128, then so many bytes.
+    let mut rest = &bytes[HEADER..];
+    while let Some((_, after_kind)) = rest.split_first() {
+        let Some((size, content)) = leb128(after_kind) else { return false };
+        let Some(next) = content.get(size..) else { return false };
+        rest = next;
+    }
+    true
+}
+
+/// A number of at most 32 bits, and what follows on it.
+fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut number = 0_u64;
+    for (index, byte) in bytes.iter().enumerate().take(5) {
+        number |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((usize::try_from(number).ok()?, &bytes[index + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole;
+
+    #[test]
+    fn a_file_is_whole_with_its_last_byte_only() {
+        let component = b"\0asm\x0d\0\x01\0\x00\x81\x00\xff\x01\x02ab";
+        for half in 0..component.len() {
+            // Behind the header, and behind the first section, stands a whole component, if a small one.
+            assert_eq!(is_whole(&component[..half]), [8, 12].contains(&half), "{half}");
+        }
+        assert!(is_whole(component));
+        assert!(is_whole(b"notes") && is_whole(b"no component at all"));
+    }
+}

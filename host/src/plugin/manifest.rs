@@ -164,10 +164,16 @@ fn check_parameter(parameter: fold::Parameter) -> Result<Parameter, String> {
 /// What every query takes besides its own parameters.
 const CONTROLS: &[&str] = &["min_position", "fresh", "timeout", "as_of"];
 
-fn check_name(what: &str, name: &str) -> Result<(), String> {
+/// Whether something may be called so: a letter, then letters, digits, `-` or `_`.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
     let goes_on_well = name.chars().all(|next| next.is_ascii_alphanumeric() || next == '-' || next == '_');
-    if starts_well && goes_on_well && name.len() <= NAME_BYTES {
+    starts_well && goes_on_well && name.len() <= NAME_BYTES
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), String> {
+    if is_name(name) {
         return Ok(());
     }
     let name: String = name.chars().take(NAME_BYTES).collect();

@@ -29,11 +29,11 @@ pub mod manifest;
 mod sql;
 mod wasi;
 
-pub use batch::{Batch, Envelope};
+pub use batch::{Batch, Envelope, rfc3339};
 pub use call::{CallError, Database, DatabaseFault, Metered, Prepared, Verdict};
-pub use component::{Compiled, Linked, LoadError, Plugin};
+pub use component::{Compiled, Linked, LoadError, Plugin, is_whole};
 pub use engine::{Engine, Limits};
-pub use manifest::{Manifest, NamedQuery, Parameter, ParameterType, Selector};
+pub use manifest::{Manifest, NamedQuery, Parameter, ParameterType, Selector, is_name};
 
 /// Counts up with whatever can change what a component makes of the same events: the engine's settings, the price of a host
 /// call, SQLite's version. A store made under another number is made anew.

@@ -2,7 +2,7 @@
 
 use super::feed::Piece;
 use crate::plugin::{Batch, CallError, Plugin, Verdict};
-use crate::store::{self, Progress, Session, Store};
+use crate::store::{self, Durability, Progress, Session, Store};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -32,6 +32,17 @@ pub enum Halt {
     },
 }
 
+impl Halt {
+    /// Its stable name, with a page in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::EventFailed { .. } => "event-failed",
+            Self::Machine { .. } => "machine",
+        }
+    }
+}
+
 /// Folds pieces of the log into a store.
 pub(super) struct Folder {
     plugin: Plugin,
@@ -40,13 +51,40 @@ pub(super) struct Folder {
     session: Option<Session>,
     progress: Progress,
     checkpoint_positions: u64,
+    durability: Durability,
 }
 
 impl Folder {
-    pub(super) fn new(plugin: Plugin, store: Store, checkpoint_positions: u64) -> Result<Self, store::Error> {
-        let session = Some(store.fold()?);
+    pub(super) fn new(
+        plugin: Plugin,
+        store: Store,
+        durability: Durability,
+        checkpoint_positions: u64,
+    ) -> Result<Self, store::Error> {
+        let session = Some(store.fold(durability)?);
         let progress = store.progress();
-        Ok(Self { plugin, store, session, progress, checkpoint_positions })
+        Ok(Self { plugin, store, session, progress, checkpoint_positions, durability })
+    }
+
+    /// The position up to which the store is the fold of the log.
+    pub(super) fn applied(&self) -> u64 {
+        self.progress.applied
+    }
+
+    /// What was built is durable.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.durability == Durability::Serving
+    }
+
+    /// Makes durable what was built, if that is still open: from now on the store may serve.
+    pub(super) fn seal(&mut self) -> Result<(), Halt> {
+        if self.durability == Durability::Serving {
+            return Ok(());
+        }
+        let sealed = self.flush().and_then(|()| self.session.as_mut().map_or(Ok(()), Session::seal));
+        sealed.map_err(|error| self.machine(error.to_string()))?;
+        self.durability = Durability::Serving;
+        Ok(())
     }
 
     /// Folds a piece. On an error everything before the event at fault is in the store, and nothing of it or after it.

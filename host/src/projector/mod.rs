@@ -1,10 +1,12 @@
-//! Folding: one thread reads the log ahead, one folds its batches into a read store.
+//! Folding: for each projection one thread reads the log ahead, one folds its batches into a read store.
 //!
 //! Here the log, the components and the stores meet: the log's events become a component's batches, and a component's SQL runs in
 //! the store's session. The projector knows nothing of files in a folder, of releases or of HTTP.
 //!
 //! In reading order:
+//! * `window`: pieces of the log that are read once for all who stand close together
 //! * `feed`: the log, filtered, as batches ahead of the one who folds
+//! * `pace`: how far one may fold for now
 //! * `fold`: a batch and its checkpoint in one transaction; a failing one narrowed down to its event
 //! * `database`: a store's session as a component sees it
 //! * `running`: the threads of one projection, and how it stands
@@ -12,13 +14,41 @@
 mod database;
 mod feed;
 mod fold;
+mod pace;
 mod running;
+mod window;
 
 pub use fold::Halt;
+pub use pace::Held;
 pub use running::{Error, Running, State};
 
-use crate::log::Filter;
-use crate::plugin::{Manifest, Selector};
+use crate::log::{Filter, Log};
+use crate::plugin::{Batch, Manifest, Selector};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use window::Window;
+
+/// What every projection folds from. Cheap to clone.
+#[derive(Clone)]
+pub struct Projector {
+    log: Log,
+    options: Options,
+    window: Arc<Window>,
+    runtime: Handle,
+}
+
+impl Projector {
+    /// Folds from this log. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn new(log: &Log, options: &Options) -> Self {
+        let window = Window::new(window::Limits {
+            bytes: options.window_bytes,
+            piece_events: options.batch_events,
+            piece_bytes: options.batch_bytes,
+        });
+        Self { log: log.clone(), options: options.clone(), window: Arc::new(window), runtime: Handle::current() }
+    }
+}
 
 /// How the log is fed to a projection.
 #[derive(Debug, Clone)]
@@ -29,13 +59,27 @@ pub struct Options {
     pub batch_bytes: usize,
     /// Batches that are read ahead of the one that is folded.
     pub ahead: usize,
+    /// Bytes of the log that are kept for projections and builds that stand close together.
+    pub window_bytes: usize,
     /// Positions without an event for the component after which its checkpoint is written all the same.
     pub checkpoint_positions: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_events: 10_000, batch_bytes: 8 << 20, ahead: 2, checkpoint_positions: 10_000 }
+        Self {
+            batch_events: 10_000,
+            batch_bytes: 8 << 20,
+            ahead: 2,
+            window_bytes: 64 << 20,
+            checkpoint_positions: 10_000,
+        }
+    }
+}
+
+impl Options {
+    fn has_room(&self, batch: &Batch) -> bool {
+        batch.len() < self.batch_events && batch.bytes() < self.batch_bytes
     }
 }
 

@@ -31,8 +31,13 @@ pub enum RejectError {
         /// The manifest's name.
         manifest: String,
     },
+    /// Nothing can be called so.
+    #[error("the file is called `{0}.wasm`: a component's name is a letter, then letters, digits, `-` or `_`")]
+    NoName(String),
     /// Two files would be the same component.
-    #[error("another file is called `{0}.wasm` too: a component's name is used once, whatever its module")]
+    #[error(
+        "`{0}` is this component already: a component's name is used once, whatever its module; remove one of the files"
+    )]
     Twice(String),
     /// A folder, a pipe or a device lies where a file should.
     #[error("it is not a file: a component is one")]
@@ -70,7 +75,7 @@ impl RejectError {
             Self::Load(LoadError::Exports | LoadError::Contract(_)) => "wrong-world",
             Self::Load(LoadError::Describe(_) | LoadError::Manifest(_)) => "bad-manifest",
             Self::Schema(_) => "bad-schema",
-            Self::Name { .. } | Self::Twice(_) => "wrong-name",
+            Self::Name { .. } | Self::NoName(_) | Self::Twice(_) => "wrong-name",
             Self::File(_) | Self::Start(_) => "cannot-start",
         }
     }

@@ -1,55 +1,81 @@
-//! `control.db`: what was deployed.
+//! `control.db`: what was deployed, each step of it, and which files were taken.
 
 use super::Error;
-use crate::plugin::Limits;
-use rusqlite::{Connection, params};
-use serde::Serialize;
+use super::machine::State;
+use crate::plugin;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
+/// The number of this format, in `user_version`.
+const FORMAT: i64 = 2;
+
 const TABLES: &str = "
+CREATE TABLE starts (boot TEXT NOT NULL, recorded_at INTEGER NOT NULL) STRICT;
+CREATE TABLE components (
+    name TEXT PRIMARY KEY,
+    module TEXT NOT NULL,
+    paused TEXT NOT NULL,
+    removed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE releases (
     component TEXT NOT NULL,
     number INTEGER NOT NULL,
     module TEXT NOT NULL,
     digest TEXT NOT NULL,
-    version TEXT NOT NULL,
-    state TEXT NOT NULL,
-    code TEXT NOT NULL,
     limits TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    recorded_at INTEGER NOT NULL,
+    uploaded INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    state TEXT NOT NULL,
     PRIMARY KEY (component, number)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE steps (
+    component TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    position INTEGER,
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (component, number, step)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE files (path TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
-/// Where a release stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// It serves.
-    Live,
-    /// It was refused before it touched anything.
-    Rejected,
-    /// Another took its place.
-    Retired,
+/// What a release may use: fixed with it, whatever the host's settings become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// What its component may use.
+    #[serde(flatten)]
+    pub plugin: plugin::Limits,
+    /// Pages of 4 KiB that its store may have.
+    pub store_pages: u32,
 }
 
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Rejected => "rejected",
-            Self::Retired => "retired",
-        }
-    }
+/// What of a component is to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paused {
+    /// Nothing: everything folds.
+    #[default]
+    Nothing,
+    /// Builds: what serves goes on.
+    Builds,
+    /// Everything; queries are answered as of where it stands.
+    Everything,
+}
 
-    fn parse(name: &str) -> Self {
-        match name {
-            "live" => Self::Live,
-            "rejected" => Self::Rejected,
-            _ => Self::Retired,
-        }
-    }
+/// What is recorded of a component besides its releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Component {
+    pub(super) name: String,
+    /// Of its newest release.
+    pub(super) module: String,
+    pub(super) paused: Paused,
+    /// It was withdrawn by its operator.
+    pub(super) removed: bool,
 }
 
 /// What is recorded of a release.
@@ -59,16 +85,46 @@ pub struct Record {
     pub release: u64,
     /// Its component's version; empty where it did not come to tell.
     pub version: String,
+    /// The module whose folder it lay in; empty for none.
+    pub module: String,
     /// The BLAKE3 digest of its bytes.
     pub digest: String,
-    /// What its component may use: fixed with it, whatever the host's settings become.
+    /// What it may use.
     pub limits: Limits,
     /// Where it stands.
     pub state: State,
-    /// The stable name of why it was refused, with a page in `docs/errors/`; empty where it was not.
+    /// The stable name of what went wrong, with a page in `docs/errors/`; empty where nothing did.
     pub code: String,
     /// Why it stands there.
     pub reason: String,
+    /// Each step that it took, oldest first.
+    pub steps: Vec<Step>,
+    /// It came over HTTP, and is put into the folder once it is checked.
+    #[serde(skip)]
+    pub(super) uploaded: bool,
+    /// The start of the machine in which its build began.
+    #[serde(skip)]
+    pub(super) boot: String,
+}
+
+/// A step of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Where it led.
+    pub state: State,
+    /// As of a [`Record`].
+    pub code: String,
+    /// Why.
+    pub reason: String,
+    /// The checkpoint at which it was taken, where there was a store.
+    pub position: Option<u64>,
+    /// When: RFC 3339.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub at_us: i64,
+}
+
+fn as_rfc3339<S: serde::Serializer>(us: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&plugin::rfc3339(*us))
 }
 
 /// The record of what was deployed.
@@ -77,76 +133,172 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let connection = Connection::open(path)?;
+    /// Opens the record, or makes it. `boot` names the start of the machine.
+    pub(super) fn open(path: &Path, boot: &str) -> Result<Self, Error> {
+        let mut connection = Connection::open(path)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-        let empty: bool = connection.query_one("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
-        if empty {
-            connection.execute_batch(TABLES)?;
+        let transaction = connection.transaction()?;
+        let format: i64 = transaction.query_one("PRAGMA user_version", [], |row| row.get(0))?;
+        if format == 0 {
+            // What an older version left follows from the log and the folder: it is made anew.
+            transaction.execute_batch("DROP TABLE IF EXISTS releases")?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+        } else if format != FORMAT {
+            return Err(Error::Format { found: format, known: FORMAT });
         }
+        // A commit that writes: it makes durable what a killed host left behind in the write-ahead log, before anyone relies on it.
+        transaction.execute("DELETE FROM starts", [])?;
+        transaction.execute("INSERT INTO starts VALUES (?1, ?2)", params![boot, now_us()])?;
+        transaction.commit()?;
         Ok(Self { connection })
     }
 
-    /// Records where a release stands. One that goes live retires the others.
-    pub(super) fn record(&mut self, component: &str, module: &str, record: &Record) -> Result<(), Error> {
-        let recorded_at_us = jiff::Timestamp::now().as_microsecond();
-        let transaction = self.connection.transaction()?;
-        if record.state == State::Live {
-            transaction.execute(
-                "UPDATE releases SET state = 'retired', reason = ?3, recorded_at = ?4
-                 WHERE component = ?1 AND number <> ?2 AND state = 'live'",
-                params![
-                    component,
-                    record.release.cast_signed(),
-                    format!("release {} took its place", record.release),
-                    recorded_at_us
-                ],
-            )?;
+    /// Records, all or nothing, what `write` says.
+    pub(super) fn write<T>(&mut self, write: impl FnOnce(&Writing<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let writing = Writing { transaction: self.connection.transaction()? };
+        let written = write(&writing)?;
+        writing.transaction.commit()?;
+        Ok(written)
+    }
+
+    /// The components, by name.
+    pub(super) fn components(&self) -> Result<Vec<Component>, Error> {
+        let mut statement =
+            self.connection.prepare("SELECT name, module, paused, removed FROM components ORDER BY 1")?;
+        let mut rows = statement.query([])?;
+        let mut components = Vec::new();
+        while let Some(row) = rows.next()? {
+            components.push(Component {
+                name: row.get(0)?,
+                module: row.get(1)?,
+                paused: serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
+                removed: row.get(3)?,
+            });
         }
-        transaction.execute(
-            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
-                component,
-                record.release.cast_signed(),
-                module,
-                record.digest,
-                record.version,
-                record.state.name(),
-                record.code,
-                serde_json::to_string(&record.limits)?,
-                record.reason,
-                recorded_at_us
-            ],
-        )?;
-        transaction.commit()?;
-        Ok(())
+        Ok(components)
     }
 
-    /// The components that have a live release, with their modules.
-    pub(super) fn live_components(&self) -> Result<Vec<(String, String)>, Error> {
-        let mut statement = self.connection.prepare("SELECT component, module FROM releases WHERE state = 'live'")?;
-        let components = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(components.collect::<Result<_, _>>()?)
-    }
-
-    /// The releases of a component, newest first.
-    pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
+    /// The newest releases of a component, newest first.
+    pub(super) fn releases(&self, component: &str, limit: usize) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, version, digest, state, code, limits, reason FROM releases WHERE component = ?1 ORDER BY number DESC",
+            "SELECT number, version, module, digest, limits, state, uploaded, boot FROM releases
+             WHERE component = ?1 ORDER BY number DESC LIMIT ?2",
         )?;
-        let mut rows = statement.query([component])?;
+        let mut rows = statement.query(params![component, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            let steps = self.steps(component, number)?;
+            let last = steps.last();
             records.push(Record {
-                release: row.get::<_, i64>(0)?.cast_unsigned(),
+                release: number.cast_unsigned(),
                 version: row.get(1)?,
-                digest: row.get(2)?,
-                state: State::parse(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?),
-                code: row.get(4)?,
-                limits: serde_json::from_str(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?,
-                reason: row.get(6)?,
+                module: row.get(2)?,
+                digest: row.get(3)?,
+                limits: serde_json::from_str(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
+                state: state(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?,
+                code: last.map(|step| step.code.clone()).unwrap_or_default(),
+                reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
+                uploaded: row.get(6)?,
+                boot: row.get(7)?,
+                steps,
             });
         }
         Ok(records)
     }
+
+    fn steps(&self, component: &str, number: i64) -> Result<Vec<Step>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT state, code, reason, position, recorded_at FROM steps WHERE component = ?1 AND number = ?2 ORDER BY step",
+        )?;
+        let mut rows = statement.query(params![component, number])?;
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next()? {
+            steps.push(Step {
+                state: state(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
+                code: row.get(1)?,
+                reason: row.get(2)?,
+                position: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+                at_us: row.get(4)?,
+            });
+        }
+        Ok(steps)
+    }
+
+    /// The digest of the bytes that were taken last from a file of the folder.
+    pub(super) fn digest_of(&self, file: &str) -> Result<Option<String>, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT digest FROM files WHERE path = ?1")?;
+        Ok(statement.query_row([file], |row| row.get(0)).optional()?)
+    }
+}
+
+/// What is recorded in one transaction.
+pub(super) struct Writing<'c> {
+    transaction: Transaction<'c>,
+}
+
+impl Writing<'_> {
+    pub(super) fn component(&self, component: &Component) -> Result<(), Error> {
+        self.transaction.execute(
+            "INSERT OR REPLACE INTO components VALUES (?1, ?2, ?3, ?4)",
+            params![component.name, component.module, serde_json::to_string(&component.paused)?, component.removed],
+        )?;
+        Ok(())
+    }
+
+    /// A release as it stands now, with its steps.
+    pub(super) fn release(&self, component: &str, record: &Record) -> Result<(), Error> {
+        let number = record.release.cast_signed();
+        self.transaction.execute(
+            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                component,
+                number,
+                record.module,
+                record.digest,
+                serde_json::to_string(&record.limits)?,
+                record.uploaded,
+                record.version,
+                record.boot,
+                record.state.name()
+            ],
+        )?;
+        for (index, step) in (1_i64..).zip(&record.steps) {
+            self.transaction.execute(
+                "INSERT OR IGNORE INTO steps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    component,
+                    number,
+                    index,
+                    step.state.name(),
+                    step.code,
+                    step.reason,
+                    step.position.map(u64::cast_signed),
+                    step.at_us
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of this digest were taken from a file of the folder.
+    pub(super) fn file(&self, path: &str, digest: &str) -> Result<(), Error> {
+        self.transaction.execute("INSERT OR REPLACE INTO files VALUES (?1, ?2)", params![path, digest])?;
+        Ok(())
+    }
+
+    /// A file is not remembered any longer: whatever is dropped there is taken.
+    pub(super) fn forget_file(&self, path: &str) -> Result<(), Error> {
+        self.transaction.execute("DELETE FROM files WHERE path = ?1", [path])?;
+        Ok(())
+    }
+}
+
+fn state(name: &str) -> Result<State, Error> {
+    State::parse(name).ok_or_else(|| Error::State(name.to_owned()))
+}
+
+pub(super) fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
 }

@@ -1,8 +1,36 @@
-//! The files in the drop folder: `components/<name>.wasm` and `components/<module>/<name>.wasm`.
+//! The drop folder: `components/<name>.wasm` and `components/<module>/<name>.wasm`, watched.
+//!
+//! What lies there is found by looking, again and again; what the system says of changes only makes that happen at once. So nothing
+//! depends on a file system that tells of every change, and a folder may be deleted and made again.
 
-use super::Error;
+use super::component::{self, RejectError};
+use crate::plugin::{self, is_whole};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// When a file counts as written.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Time without a change after which a file is taken.
+    pub settle: Duration,
+    /// Time without a change after which a file is taken that has less than its beginning announces.
+    pub incomplete: Duration,
+    /// Time after which the folder is looked at, whether or not the system told of a change.
+    pub rescan: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { settle: Duration::from_millis(100), incomplete: Duration::from_secs(10), rescan: Duration::from_secs(2) }
+    }
+}
 
 /// A component's file. The operator binds its name and module by where it lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,17 +38,227 @@ pub(super) struct Dropped {
     pub(super) name: String,
     /// Empty for a file that lies in no module's folder.
     pub(super) module: String,
-    pub(super) path: PathBuf,
+    path: PathBuf,
+}
+
+/// What the one who watches has seen.
+pub(super) enum Seen {
+    /// A file has settled: these are its bytes, or why they cannot be had.
+    File(Dropped, Result<Vec<u8>, RejectError>),
+    /// These are the components' files that are there, each as of [`file_of`].
+    All(BTreeSet<String>),
+}
+
+/// The one who watches the folder. Its thread ends when this is told to stop, or when nobody listens.
+pub(super) struct Watch {
+    wake: SyncSender<Wake>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Wake {
+    Look,
+    Stop,
+}
+
+/// The path of a component's file within the folder.
+pub(super) fn file_of(module: &str, name: &str) -> String {
+    if module.is_empty() { format!("{name}.wasm") } else { format!("{module}/{name}.wasm") }
+}
+
+/// Puts a component into the folder, in one piece.
+pub(super) fn put(components: &Path, module: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let folder = if module.is_empty() { components.to_owned() } else { components.join(module) };
+    fs::create_dir_all(&folder)?;
+    // Hidden, so that it is not taken for a component.
+    let half = folder.join(format!(".{name}.half"));
+    fs::write(&half, bytes)?;
+    fs::File::open(&half)?.sync_all()?;
+    fs::rename(&half, folder.join(format!("{name}.wasm")))
+}
+
+/// What is known of a file.
+struct Known {
+    stamp: Stamp,
+    /// Since when it has not changed.
+    since: Instant,
+    taken: bool,
+}
+
+/// Changes with the file.
+#[derive(Clone, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified_ns: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.len(),
+            modified_ns: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+}
+
+/// Looks at the folder, and remembers what it saw.
+pub(super) struct Folder {
+    components: PathBuf,
+    options: Options,
+    limits: plugin::Limits,
+    known: BTreeMap<PathBuf, Known>,
+    all: Option<BTreeSet<String>>,
+    is_gone: bool,
+}
+
+impl Folder {
+    pub(super) fn new(components: PathBuf, options: Options, limits: plugin::Limits) -> Self {
+        Self { components, options, limits, known: BTreeMap::new(), all: None, is_gone: false }
+    }
+
+    /// Looks once; answers what is new. At a start everything counts as written: nobody knows for how long it has lain there.
+    pub(super) fn look(&mut self, at_start: bool) -> Vec<Seen> {
+        let files = self.files();
+        let mut seen = Vec::new();
+        self.known.retain(|path, _| files.iter().any(|file| file.path == *path));
+        for file in &files {
+            // One that vanished in between is looked for next time.
+            let Ok(stamp) = Stamp::of(&file.path) else { continue };
+            let now = Instant::now();
+            let known = self.known.entry(file.path.clone()).or_insert_with(|| Known {
+                stamp: stamp.clone(),
+                since: now,
+                taken: false,
+            });
+            if known.stamp != stamp {
+                *known = Known { stamp: stamp.clone(), since: now, taken: false };
+            }
+            let unchanged = known.since.elapsed();
+            if known.taken || (!at_start && unchanged < self.options.settle) {
+                continue;
+            }
+            let bytes = component::read(&file.path, &self.limits);
+            let is_whole = bytes.as_deref().is_ok_and(is_whole);
+            if bytes.is_ok() && !is_whole && !at_start && unchanged < self.options.incomplete {
+                continue;
+            }
+            // It changed while it was read: it is not written yet.
+            if Stamp::of(&file.path).ok().as_ref() != Some(&stamp) {
+                continue;
+            }
+            known.taken = true;
+            seen.push(Seen::File(file.clone(), bytes));
+        }
+        let all: BTreeSet<String> = files.iter().map(|file| file_of(&file.module, &file.name)).collect();
+        if self.all.as_ref() != Some(&all) {
+            self.all = Some(all.clone());
+            seen.push(Seen::All(all));
+        }
+        seen
+    }
+
+    /// How long until a file may have settled, or until the folder is looked at anyway.
+    fn pause(&self) -> Duration {
+        let waits = self.known.values().any(|known| !known.taken);
+        let pause = if waits { self.options.settle.min(self.options.rescan) } else { self.options.rescan };
+        pause.max(Duration::from_millis(1))
+    }
+
+    /// The components' files, by name.
+    fn files(&mut self) -> Vec<Dropped> {
+        let found = list(&self.components);
+        match &found {
+            Err(error) if !self.is_gone => {
+                tracing::warn!(%error, "the drop folder cannot be read; what serves goes on, and the folder is looked for");
+            }
+            Ok(_) if self.is_gone => tracing::info!("the drop folder is back"),
+            _ => {}
+        }
+        self.is_gone = found.is_err();
+        found.unwrap_or_default()
+    }
+
+    /// The folder and those of its modules.
+    fn folders(&self) -> Vec<PathBuf> {
+        let modules = entries(&self.components).unwrap_or_default().into_iter();
+        let modules = modules.filter(|(path, is_folder)| *is_folder && name_of(path).is_some()).map(|(path, _)| path);
+        std::iter::once(self.components.clone()).chain(modules).collect()
+    }
+}
+
+impl Watch {
+    /// Watches the folder from now on; `tell` is called on a thread of its own, and answers whether anybody still listens.
+    pub(super) fn start(folder: Folder, tell: impl FnMut(Seen) -> bool + Send + 'static) -> io::Result<Self> {
+        // One wake that waits is enough, whatever came since.
+        let (wake, wakes) = sync_channel(1);
+        let told = wake.clone();
+        let thread =
+            std::thread::Builder::new().name("drop-folder".into()).spawn(move || watch(folder, &told, &wakes, tell))?;
+        Ok(Self { wake, thread })
+    }
+
+    /// Stops watching, and waits for that.
+    pub(super) fn stop(self) {
+        let _ = self.wake.send(Wake::Stop);
+        // One that panicked has said so on standard error.
+        let _ = self.thread.join();
+    }
+}
+
+fn watch(mut folder: Folder, wake: &SyncSender<Wake>, wakes: &Receiver<Wake>, mut tell: impl FnMut(Seen) -> bool) {
+    let woken = wake.clone();
+    let watcher = notify::recommended_watcher(move |_| {
+        let _ = woken.try_send(Wake::Look);
+    });
+    let mut watcher = watcher
+        .inspect_err(|error| tracing::warn!(%error, "changes of the drop folder are not told; it is looked at instead"))
+        .ok();
+    let mut watched = BTreeMap::new();
+    loop {
+        if let Some(watcher) = &mut watcher {
+            rewatch(watcher, &mut watched, &folder.folders());
+        }
+        if !folder.look(false).into_iter().all(&mut tell) {
+            return;
+        }
+        match wakes.recv_timeout(folder.pause()) {
+            Ok(Wake::Look) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Watches the folders that are new, or were made again: each by what it is, not by its name.
+fn rewatch(watcher: &mut RecommendedWatcher, watched: &mut BTreeMap<PathBuf, (u64, u64)>, folders: &[PathBuf]) {
+    watched.retain(|path, _| folders.contains(path));
+    for folder in folders {
+        let Ok(found) = fs::metadata(folder) else { continue };
+        let identity = (found.dev(), found.ino());
+        if watched.get(folder) != Some(&identity) {
+            let _ = watcher.unwatch(folder);
+            // Where it cannot be watched, it is looked at from time to time.
+            if watcher.watch(folder, RecursiveMode::NonRecursive).is_ok() {
+                watched.insert(folder.clone(), identity);
+            }
+        }
+    }
 }
 
 /// Lists the components, by name.
-pub(super) fn list(components: &Path) -> Result<Vec<Dropped>, Error> {
+fn list(components: &Path) -> io::Result<Vec<Dropped>> {
     let mut dropped = Vec::new();
     for (path, is_folder) in entries(components)? {
         // A folder that is called like a component is taken for one, and refused as one: somebody meant it so.
         if is_folder && component(path.clone(), "").is_none() {
-            let module = name_of(&path);
-            dropped.extend(entries(&path)?.into_iter().filter_map(|(path, _)| component(path, &module)));
+            let Some(module) = name_of(&path) else { continue };
+            // A module's folder that vanishes meanwhile has nothing in it.
+            let inside = entries(&path).unwrap_or_default();
+            dropped.extend(inside.into_iter().filter_map(|(path, _)| component(path, &module)));
         } else {
             dropped.extend(component(path, ""));
         }
@@ -36,16 +274,18 @@ fn component(path: PathBuf, module: &str) -> Option<Dropped> {
     (is_wasm && !name.starts_with('.')).then(|| Dropped { name, module: module.to_owned(), path })
 }
 
-fn entries(folder: &Path) -> Result<Vec<(PathBuf, bool)>, Error> {
-    let error = |source| Error::Folder { path: folder.to_owned(), source };
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(error)? {
-        let path = entry.map_err(error)?.path();
-        entries.push((path.clone(), path.is_dir()));
-    }
-    Ok(entries)
+fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+    fs::read_dir(folder)?
+        .map(|entry| {
+            let path = entry?.path();
+            let is_folder = path.is_dir();
+            Ok((path, is_folder))
+        })
+        .collect()
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+/// The name of a module's folder; `None` for a hidden one.
+fn name_of(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    (!name.starts_with('.')).then_some(name)
 }

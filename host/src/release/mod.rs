@@ -1,26 +1,37 @@
 //! Components in the drop folder become releases that serve.
 //!
-//! A *release* is one deployment of a component: its bytes, its manifest and its own read store, numbered from 1 for each
-//! component. What is recorded in `control.db` survives; what runs is held in [`Releases`].
+//! A *release* is one deployment of a component: its bytes, its manifest, its limits and its own read store, numbered from 1 for
+//! each component. What is recorded in `control.db` survives; what runs is shown by [`Releases`].
 //!
 //! In reading order:
-//! * `folder`: the files in the drop folder
-//! * `control`: what was deployed, on the disk
+//! * [`machine`]: the life of a release: what it can come to, and by what
+//! * `folder`: the files in the drop folder, watched
 //! * [`component`]: a file's bytes, checked as a whole: component, manifest and schema
-//! * [`releases`]: what serves
+//! * `control`: what was deployed and each step of it, on the disk
+//! * [`serving`]: a release that runs
+//! * `steward`: the one thread that takes every step
+//! * `start`: what it takes up again when the host is started
+//! * `cutover`: the moment when another release serves
+//! * [`releases`]: what readers see, and what operators ask
 
 pub mod component;
 mod control;
+mod cutover;
 mod folder;
+pub mod machine;
 pub mod releases;
+pub mod serving;
+mod start;
+mod steward;
 
 pub use component::{Checked, RejectError, check, read};
-pub use control::{Record, State};
-pub use releases::{Component, Live, Releases};
+pub use control::{Limits, Paused, Record, Step};
+pub use folder::Options as FolderOptions;
+pub use machine::State;
+pub use releases::{Ask, Component, Releases, Taken};
+pub use serving::Serving;
 
-use std::path::PathBuf;
-
-/// The releases cannot be managed.
+/// The releases cannot be managed, or what was asked of them cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `control.db` cannot be read or written.
@@ -29,15 +40,44 @@ pub enum Error {
     /// `control.db` holds what this version does not understand.
     #[error("control.db: {0}")]
     Record(#[from] serde_json::Error),
-    /// The drop folder cannot be read.
-    #[error("{path}: {source}")]
-    Folder {
-        /// The folder or file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
+    /// `control.db` was written by another version.
+    #[error(
+        "control.db is of format {found}, and this version knows {known}: use the version of Laterna that wrote it, or a newer one"
+    )]
+    Format {
+        /// The format of the file.
+        found: i64,
+        /// The format of this version.
+        known: i64,
     },
-    /// The log cannot be read.
-    #[error(transparent)]
-    Log(#[from] crate::log::Error),
+    /// `control.db` names a state that this version does not know.
+    #[error("control.db: a release is `{0}`, and this version knows no such state")]
+    State(String),
+    /// A step that cannot be taken: a fault of Laterna's own.
+    #[error("release {release} of `{component}` is {state:?}, and {event:?} cannot happen to it")]
+    Impossible {
+        /// The component.
+        component: String,
+        /// The release.
+        release: u64,
+        /// Where it stands.
+        state: State,
+        /// What was to happen.
+        event: machine::Event,
+    },
+    /// A release's bytes cannot be kept.
+    #[error("the component's bytes cannot be kept: {0}")]
+    Keep(std::io::Error),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+    /// There is no such component.
+    #[error("there is no component `{0}`")]
+    NotFound(String),
+    /// The component is not in a state in which this can be done; the text says what to do.
+    #[error("{0}")]
+    Unfit(String),
+    /// The host is being stopped.
+    #[error("the host is being stopped")]
+    Closed,
 }

@@ -1,202 +1,271 @@
-//! What serves: the components of the drop folder, as they are taken at the start.
+//! What serves, as readers see it, and what can be asked of the one who steers it.
 
-use super::component::{Checked, RejectError};
-use super::control::{Control, Record, State};
-use super::folder::{self, Dropped};
-use super::{Error, component};
+use super::control::{Paused, Record};
+use super::folder::{Folder, Seen, Watch};
+use super::machine::State;
+use super::serving::{Parts, Serving};
+use super::steward::{Message, Offer, Origin, Steward};
+use super::{Error, control::Control};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
-use crate::plugin::{ABI, Engine, Limits, Plugin};
-use crate::projector::Running;
-use crate::store::Store;
+use crate::plugin::Engine;
+use crate::projector::Projector;
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
-/// A component that was dropped, whatever became of it.
+/// Messages that may wait for the one who steers.
+const INBOX: usize = 64;
+
+/// A component that was deployed, whatever became of it, at one moment.
+#[derive(Clone)]
 pub struct Component {
     /// Its name: the stem of its file.
     pub name: String,
     /// The module whose folder it lies in; empty for none.
     pub module: String,
-    /// Its releases, newest first.
+    /// What of it rests.
+    pub paused: Paused,
+    /// Its operator withdrew it.
+    pub removed: bool,
+    /// Its file is not in the folder any more.
+    pub file_gone: bool,
+    /// Its releases, newest first. Of those that have ended only the newest are here.
     pub releases: Vec<Record>,
     /// The one that serves, if any does.
-    pub live: Option<Live>,
+    pub live: Option<Arc<Serving>>,
+    /// The one that is being built, if its building has begun.
+    pub building: Option<Arc<Serving>>,
+    /// The one that served before, and can again.
+    pub warm: Option<Arc<Serving>>,
 }
 
-/// A release that serves.
-pub struct Live {
-    /// Its number.
+impl Component {
+    /// What is recorded of a release.
+    #[must_use]
+    pub fn release(&self, number: u64) -> Option<&Record> {
+        self.releases.iter().find(|record| record.release == number)
+    }
+
+    /// The release that is on its way to serve for the first time, if there is one.
+    #[must_use]
+    pub fn candidate(&self) -> Option<&Record> {
+        self.in_state(State::is_candidate)
+    }
+
+    pub(super) fn in_state(&self, is: impl Fn(State) -> bool) -> Option<&Record> {
+        self.releases.iter().find(|record| is(record.state))
+    }
+
+    /// All that run.
+    pub fn running(&self) -> impl Iterator<Item = &Arc<Serving>> {
+        [&self.live, &self.building, &self.warm].into_iter().flatten()
+    }
+}
+
+/// Where the one who steers shows what there is.
+pub(super) struct Board {
+    components: RwLock<BTreeMap<String, Arc<Component>>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Board {
+    /// Shows a component as it is now. Whoever looks from now on sees this; whoever has looked keeps what they saw.
+    pub(super) fn show(&self, component: &Component) {
+        let shown = Arc::new(component.clone());
+        self.components.write().unwrap_or_else(PoisonError::into_inner).insert(component.name.clone(), shown);
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+}
+
+/// What an operator asks of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Build a release of the same bytes from nothing: of this number, or of the one that serves.
+    Rebuild(Option<u64>),
+    /// Let this rest from now on.
+    Pause(Paused),
+    /// Let the one before serve again.
+    RollBack,
+    /// Withdraw it; its store is kept unless `purge`.
+    Remove {
+        /// Its stores are deleted, too.
+        purge: bool,
+    },
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The release that it is about.
     pub release: u64,
-    /// Its code.
-    pub plugin: Plugin,
-    /// Its read store.
-    pub store: Store,
-    /// Its threads.
-    pub running: Running,
+    /// Nothing had to be done: these bytes serve, or are being built.
+    pub unchanged: bool,
 }
 
 /// The components and what serves of them.
 pub struct Releases {
-    components: BTreeMap<String, Component>,
-}
-
-/// What a release needs to be started.
-struct Parts<'a> {
-    data: &'a DataDir,
-    engine: &'a Engine,
-    log: &'a Log,
-    config: &'a Config,
+    board: Arc<Board>,
+    inbox: mpsc::Sender<Message>,
+    threads: Mutex<Option<(JoinHandle<()>, Watch)>>,
 }
 
 impl Releases {
-    /// Takes the components of the drop folder and starts them. A file that is refused harms nothing else.
+    /// Starts what was deployed, then takes what lies in the drop folder, and watches it. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The folder or `control.db` cannot be read.
+    /// `control.db` cannot be read or written, or the machine has no thread left.
     pub fn open(data: &DataDir, engine: &Engine, log: &Log, config: &Config) -> Result<Self, Error> {
-        let mut control = Control::open(&data.control())?;
-        let parts = Parts { data, engine, log, config };
-        let mut components = BTreeMap::new();
-        for dropped in folder::list(&data.components())? {
-            if components.contains_key(&dropped.name) {
-                let twice = RejectError::Twice(dropped.name.clone());
-                tracing::warn!(file = %dropped.path.display(), reason = %twice, "the component is refused");
-                continue;
+        let boot = boot_id();
+        let control = Control::open(&data.control(), &boot)?;
+        let projector = Projector::new(log, &config.projector);
+        let (data, engine, log, config) = (data.clone(), engine.clone(), log.clone(), config.clone());
+        let mut folder = Folder::new(data.components(), config.folder.clone(), config.plugin.clone());
+        let parts = Parts { data, engine, log, projector, config };
+        let board = Arc::new(Board { components: RwLock::default(), changed: watch::Sender::new(0) });
+        let (inbox, messages) = mpsc::channel(INBOX);
+        let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot);
+        steward.resume()?;
+        for seen in folder.look(true) {
+            steward.see(seen);
+        }
+        let telling = inbox.clone();
+        let watch = Watch::start(folder, move |seen| telling.blocking_send(Message::Seen(seen)).is_ok())
+            .map_err(Error::Thread)?;
+        let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
+        let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
+        Ok(Self { board, inbox, threads })
+    }
+
+    /// Waits, for so long at most, until each component serves, or it is known that it does not.
+    pub async fn settled(&self, patience: Duration) {
+        let is_settled = |component: &Arc<Component>| component.live.is_some() || component.candidate().is_none();
+        let mut changed = self.board.changed.subscribe();
+        let settled = async {
+            while !self.all().iter().all(is_settled) {
+                if changed.changed().await.is_err() {
+                    return;
+                }
             }
-            let component = parts.take(&mut control, &dropped)?;
-            components.insert(component.name.clone(), component);
-        }
-        // Deleting a file withdraws nothing.
-        for (name, module) in control.live_components()? {
-            if !components.contains_key(&name) {
-                tracing::warn!(component = %name, "its file is gone from the folder; its last release goes on serving");
-                components.insert(name.clone(), parts.go_on(&control, name, module)?);
-            }
-        }
-        let releases = Self { components };
-        let digests = releases.iter().filter_map(|component| Some(component.live.as_ref()?.plugin.digest()));
-        if let Err(error) = engine.sweep_cache(&digests.collect::<Vec<_>>()) {
-            tracing::warn!(%error, "compiled code that nobody needs could not be removed");
-        }
-        Ok(releases)
-    }
-
-    /// A component by its name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Component> {
-        self.components.get(name)
-    }
-
-    /// All components, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Component> {
-        self.components.values()
-    }
-
-    /// Stops everything that runs, and waits for it.
-    pub fn stop(&self) {
-        for live in self.components.values().filter_map(|component| component.live.as_ref()) {
-            live.store.rest();
-            live.running.stop();
-        }
-    }
-}
-
-impl Parts<'_> {
-    /// Takes a file: as a release that serves, or refused with its reason recorded; then the one before it goes on.
-    fn take(&self, control: &mut Control, dropped: &Dropped) -> Result<Component, Error> {
-        let Dropped { name, module, path } = dropped;
-        let bytes = component::read(path, &self.config.plugin);
-        let digest = bytes.as_ref().map_or_else(|_| String::new(), |bytes| blake3::hash(bytes).to_hex().to_string());
-        let (release, limits) = self.number(&control.releases(name)?, &digest);
-        let mut record = Record {
-            release,
-            version: String::new(),
-            digest,
-            limits,
-            state: State::Live,
-            code: String::new(),
-            reason: "taken at the start".to_owned(),
         };
-        match bytes.and_then(|bytes| self.start(name, &record, &bytes)) {
-            Ok(live) => {
-                live.plugin.manifest().version.clone_into(&mut record.version);
-                tracing::info!(component = %name, release, version = %record.version, "the component serves");
-                control.record(name, module, &record)?;
-                let releases = control.releases(name)?;
-                Ok(Component { name: name.clone(), module: module.clone(), releases, live: Some(live) })
+        // What takes longer serves later.
+        let _ = timeout(patience, settled).await;
+    }
+
+    /// A component by its name, as of now.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Component>> {
+        self.board.components.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All components, by name, as of now.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Component>> {
+        self.board.components.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Counts up with every change of any component.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.board.changed.subscribe()
+    }
+
+    /// Waits, for so long at most, until a component is as wanted; answers it as it is then.
+    pub async fn wait_for(
+        &self,
+        name: &str,
+        patience: Duration,
+        wanted: impl Fn(&Component) -> bool,
+    ) -> Option<Arc<Component>> {
+        let mut changed = self.board.changed.subscribe();
+        let arrived = async {
+            while !self.get(name).is_some_and(|component| wanted(&component)) {
+                if changed.changed().await.is_err() {
+                    return;
+                }
             }
-            Err(error) => {
-                tracing::warn!(component = %name, reason = %error, "the component is refused");
-                let (code, reason) = (error.code().to_owned(), error.to_string());
-                control.record(name, module, &Record { state: State::Rejected, code, reason, ..record })?;
-                self.go_on(control, name.clone(), module.clone())
+        };
+        let _ = timeout(patience, arrived).await;
+        self.get(name)
+    }
+
+    /// Deploys bytes that came over HTTP, as if they had been dropped; they are put into the folder once they are checked.
+    ///
+    /// # Errors
+    /// They cannot be taken now.
+    pub async fn deploy(&self, name: String, module: String, bytes: Vec<u8>) -> Result<Taken, Error> {
+        let offer = Offer { name, module, bytes: Ok(bytes), origin: Origin::Uploaded };
+        self.say(|answer| Message::Offer(Box::new(offer), answer)).await
+    }
+
+    /// Asks something of a component.
+    ///
+    /// # Errors
+    /// It cannot be done, and why.
+    pub async fn ask(&self, name: &str, ask: Ask) -> Result<Taken, Error> {
+        let name = name.to_owned();
+        self.say(|answer| Message::Ask(name, ask, answer)).await
+    }
+
+    async fn say(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<Taken, Error>>) -> Message,
+    ) -> Result<Taken, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(message(answer)).await.map_err(|_| Error::Closed)?;
+        answered.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Stops everything, and waits for that, but no longer than this for what components are busy with. Blocks.
+    pub fn stop(&self, grace: Duration) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((steward, watch)) = threads {
+            let _ = self.inbox.blocking_send(Message::Stop);
+            // One that panicked has said so on standard error.
+            let _ = steward.join();
+            watch.stop();
+        }
+        let all = self.all();
+        let running: Vec<&Arc<Serving>> = all.iter().flat_map(|component| component.running()).collect();
+        for serving in &running {
+            serving.store.rest();
+            serving.running.begin_stop();
+        }
+        let deadline = Instant::now() + grace;
+        for serving in running {
+            if !serving.running.stop_until(deadline) {
+                let projection = serving.plugin.manifest().name.as_str();
+                tracing::warn!(
+                    projection,
+                    "it did not end its batch in time: it is cut off, and folded again at the next start"
+                );
             }
         }
-    }
-
-    /// The number of the release with these bytes, and its limits: those of the one that is live or was refused last, or new ones.
-    fn number(&self, releases: &[Record], digest: &str) -> (u64, Limits) {
-        let now = || self.config.plugin.clone();
-        let live = releases.iter().find(|record| record.state == State::Live);
-        match (live, releases.first()) {
-            (Some(live), _) if live.digest == digest => (live.release, live.limits.clone()),
-            (_, Some(last)) if last.digest == digest && last.state == State::Rejected => (last.release, now()),
-            (_, Some(last)) => (last.release + 1, now()),
-            (_, None) => (1, now()),
-        }
-    }
-
-    /// Lets a component's last good release serve on, if it has one.
-    fn go_on(&self, control: &Control, name: String, module: String) -> Result<Component, Error> {
-        let releases = control.releases(&name)?;
-        let live = releases.iter().find(|record| record.state == State::Live).and_then(|record| {
-            let bytes = component::read(&self.bytes_of(&name, record.release), &record.limits);
-            bytes
-                .and_then(|bytes| self.start(&name, record, &bytes))
-                .inspect_err(
-                    |error| tracing::error!(component = %name, %error, "its last release cannot go on serving"),
-                )
-                .ok()
-        });
-        Ok(Component { name, module, releases, live })
-    }
-
-    fn start(&self, name: &str, record: &Record, bytes: &[u8]) -> Result<Live, RejectError> {
-        let Checked { plugin, .. } = component::check(self.engine, name, bytes, &record.limits)?;
-        fs::create_dir_all(self.data.stores().join(name))?;
-        let kept = self.bytes_of(name, record.release);
-        if !kept.exists() {
-            let half = kept.with_extension("half");
-            fs::write(&half, bytes)?;
-            fs::rename(&half, &kept)?;
-        }
-        let start = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
-        let store =
-            Store::open(&kept.with_extension("db"), &plugin.manifest().schema, &identity(&plugin), &self.config.store)
-                .map_err(|error| start(&error))?;
-        let running =
-            Running::start(&plugin, &store, self.log, &self.config.projector).map_err(|error| start(&error))?;
-        Ok(Live { release: record.release, plugin, store, running })
-    }
-
-    /// Where a release's bytes are kept, beside its store, so that it can serve whatever becomes of the dropped file.
-    fn bytes_of(&self, name: &str, release: u64) -> PathBuf {
-        self.data.stores().join(name).join(format!("{release}.wasm"))
     }
 }
 
-/// What a read store's content follows from, besides the log.
-fn identity(plugin: &Plugin) -> String {
-    let limits = plugin.limits();
-    format!(
-        "{} abi={ABI} sqlite={} fuel={} memory={} answer={}",
-        plugin.digest(),
-        rusqlite::version(),
-        limits.fuel,
-        limits.memory_bytes,
-        limits.answer_bytes
-    )
+/// What changes with each start of the machine: what was not synced before it may be lost.
+fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    // Where the system does not tell, each start of the host counts as one of the machine.
+    id.map_or_else(|_| uuid::Uuid::now_v7().to_string(), |id| id.trim().to_owned())
+}
+
+impl Steward {
+    /// Takes in what was seen in the folder.
+    pub(super) fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::File(file, bytes) => {
+                let offer = Offer { name: file.name, module: file.module, bytes, origin: Origin::Found };
+                if let Err(error) = self.take(offer) {
+                    tracing::error!(%error, "a dropped file could not be taken");
+                }
+            }
+            Seen::All(files) => self.note_files(files),
+        }
+    }
 }

@@ -11,19 +11,22 @@
 //! * [`session`]: the one writer, with its kept statements
 //! * [`snapshot`]: the many readers
 //! * `query`: a read as rows of cells, bounded
+//! * `files`: a store's files on the disk
 
 mod authorizer;
 mod connection;
+mod files;
 mod meter;
 mod query;
 mod schema;
 pub mod session;
 pub mod snapshot;
 
+pub use files::remove;
 pub use query::{Bounds, ReadError, Rows};
 pub use schema::{Asked, Column, Relation, SchemaError, check_schema};
 pub use session::{Fault, Metered, Prepared, Session};
-pub use snapshot::{Progress, Snapshot, Store};
+pub use snapshot::{Durability, Progress, Snapshot, Store};
 
 use std::path::PathBuf;
 
@@ -44,6 +47,9 @@ pub enum Error {
     /// The component's schema is not one that a read model may have.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// Somebody reads a store that must not be read yet.
+    #[error("the read store is in use")]
+    InUse,
     /// The store was closed.
     #[error("the read store is closed")]
     Closed,

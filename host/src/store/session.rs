@@ -4,11 +4,12 @@ use super::authorizer::{Author, Pen};
 use super::connection::Guarded;
 use super::meter::Meter;
 use super::schema::{MADE_UP, is_made_up};
-use super::{Error, Limits};
+use super::{Error, Limits, files};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Statement, StatementStatus, ToSql};
 use self_cell::self_cell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 /// What is wrong with a component's statement.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +138,27 @@ impl Session {
     pub fn advance(&mut self, checkpoint: u64) -> Result<(), Error> {
         self.host("BEGIN IMMEDIATE")?;
         self.commit(checkpoint)
+    }
+
+    /// Makes everything durable that was written without waiting for the disk, and waits for it from now on as far as a store that
+    /// serves has to.
+    ///
+    /// # Errors
+    /// The disk does not take it, or somebody reads the store.
+    pub fn seal(&mut self) -> Result<(), Error> {
+        let connection = self.connection();
+        let busy: bool = connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            return Err(Error::InUse);
+        }
+        // The write-ahead log, too: its old frames would be older than what is in the file now.
+        let path = connection.path().map(PathBuf::from).unwrap_or_default();
+        for suffix in ["", "-wal"] {
+            files::sync(&files::beside(&path, suffix))?;
+        }
+        files::sync(path.parent().unwrap_or(&path))?;
+        connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        Ok(())
     }
 
     fn host(&self, sql: &str) -> Result<(), Error> {

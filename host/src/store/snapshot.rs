@@ -5,10 +5,10 @@ use super::connection::{self, Guarded};
 use super::query::{self, Bounds, ReadError, Rows};
 use super::schema::{self, Relation};
 use super::session::Session;
-use super::{Error, Limits};
-use rusqlite::OptionalExtension;
+use super::{Error, Limits, files};
 use rusqlite::types::Value;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
@@ -26,6 +26,29 @@ struct Inner {
     idle: Mutex<Vec<Guarded>>,
     reading: Semaphore,
     progress: watch::Sender<Progress>,
+    /// Nobody needs it once the last one has let go of it.
+    discarded: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if *self.discarded.get_mut() {
+            self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+            if let Err(error) = files::remove(&self.path) {
+                tracing::warn!(%error, "a read store that nobody needs could not be removed");
+            }
+        }
+    }
+}
+
+/// How a store is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// What was committed survives SIGKILL, and is torn by a power loss: for a store that is being built, until it is
+    /// [sealed](Session::seal).
+    Building,
+    /// What was committed is never torn; a power loss may take the last commits, which are folded again.
+    Serving,
 }
 
 /// How far a store is.
@@ -44,9 +67,9 @@ impl Store {
     /// # Errors
     /// The file cannot be opened or made, or the schema is refused.
     pub fn open(path: &Path, ddl: &str, identity: &str, limits: &Limits) -> Result<Self, Error> {
-        if !is_of(path, identity)? {
+        if !is_of(path, identity) {
             tracing::warn!(store = %path.display(), "the read store is of another release, limits or version: it is made anew");
-            discard(path)?;
+            files::remove(path)?;
         }
         let store = connection::open_writable(path)?;
         store.connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE;")?;
@@ -67,6 +90,7 @@ impl Store {
                 idle: Mutex::default(),
                 reading: Semaphore::new(limits.readers),
                 progress,
+                discarded: AtomicBool::new(false),
             }),
         })
     }
@@ -81,13 +105,20 @@ impl Store {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn fold(&self) -> Result<Session, Error> {
+    pub fn fold(&self, durability: Durability) -> Result<Session, Error> {
         let store = connection::open_writable(&self.inner.path)?;
-        store.connection.execute_batch(
-            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;",
-        )?;
+        store.connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;")?;
+        store.connection.execute_batch(match durability {
+            Durability::Building => "PRAGMA synchronous = OFF",
+            Durability::Serving => "PRAGMA synchronous = NORMAL",
+        })?;
         store.connection.pragma_update(None, "max_page_count", self.inner.limits.pages)?;
         Ok(Session::new(store, Author::Fold, &self.inner.limits))
+    }
+
+    /// Removes the file once the last one who reads or folds has let go of it.
+    pub fn discard(&self) {
+        self.inner.discarded.store(true, Ordering::Relaxed);
     }
 
     /// How far the store is.
@@ -205,27 +236,11 @@ fn checkpoint(store: &Guarded) -> Result<u64, Error> {
 }
 
 /// Whether the file is a finished store of this identity, or not there at all.
-fn is_of(path: &Path, identity: &str) -> Result<bool, Error> {
+fn is_of(path: &Path, identity: &str) -> bool {
     if !path.exists() {
-        return Ok(true);
+        return true;
     }
-    let store = connection::open_writable(path)?;
-    let found: Result<Option<String>, _> =
-        store.connection.query_row("SELECT identity FROM laterna_checkpoint", [], |row| row.get(0)).optional();
-    Ok(matches!(found, Ok(Some(found)) if found == identity))
-}
-
-/// Removes a store's file and what SQLite keeps beside it.
-fn discard(path: &Path) -> Result<(), Error> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        match std::fs::remove_file(&name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::File { path: path.to_owned(), source: error });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    let found = connection::open_writable(path)
+        .and_then(|store| store.connection.query_one("SELECT identity FROM laterna_checkpoint", [], |row| row.get(0)));
+    matches!(found, Ok::<String, _>(found) if found == identity)
 }

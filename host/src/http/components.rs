@@ -1,0 +1,50 @@
+//! `POST /components`: uploading a component is dropping it.
+
+use super::parameters::Parameters;
+use super::problem::{Code, Problem};
+use super::reading::find_component;
+use super::releases::{answer_about, taken};
+use super::{App, body};
+use crate::plugin::is_name;
+use crate::release;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+/// `POST /components?name=&module=`, the component's bytes as the body. Answers once it is checked; it is built then.
+pub async fn deploy(State(app): State<App>, mut parameters: Parameters, body: Body) -> Result<Response, Problem> {
+    let name = parameters.take("name")?.unwrap_or_default();
+    let module = parameters.take("module")?.unwrap_or_default();
+    parameters.finish()?;
+    if !is_name(&name) {
+        let detail =
+            "`name` must be given, and be what the component calls itself: a letter, then letters, digits, `-` or `_`";
+        return Err(Problem::new(Code::BadParameter, detail).with("parameter", "name"));
+    }
+    if !(module.is_empty() || is_name(&module)) {
+        let detail = "`module` must be a letter, then letters, digits, `-` or `_`";
+        return Err(Problem::new(Code::BadParameter, detail).with("parameter", "module"));
+    }
+    let limit = app.host.config.plugin.component_bytes;
+    let bytes = body::bytes(&app, body, limit, "component_bytes").await?;
+    let order = app.host.releases.deploy(name.clone(), module, bytes).await.map_err(taken)?;
+    let is_checked = |component: &release::Component| {
+        component
+            .release(order.release)
+            .is_none_or(|record| !matches!(record.state, release::State::Received | release::State::Checked))
+    };
+    app.host.releases.wait_for(&name, app.config().wait, is_checked).await;
+    let component = find_component(&app, &name)?;
+    if let Some(record) = component.release(order.release)
+        && matches!(record.state, release::State::Rejected | release::State::Failed)
+        && !order.unchanged
+    {
+        return Err(Problem::new(Code::ComponentRefused, format!("release {}: {}", record.release, record.reason))
+            .with("code", record.code.as_str())
+            .with("release", record.release)
+            .with("page", format!("/errors/{}", record.code)));
+    }
+    let status = if order.unchanged { StatusCode::OK } else { StatusCode::ACCEPTED };
+    answer_about(&app, &component, order, status).await
+}

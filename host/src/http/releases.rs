@@ -1,0 +1,130 @@
+//! `POST /projections/{name}/…`: what operators ask of releases.
+
+use super::parameters::Parameters;
+use super::problem::{Code, Problem};
+use super::projections::summary;
+use super::reading::find_component;
+use super::{App, answer};
+use crate::release::{self, Ask, Component, Paused, Taken};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a rollback is waited for where it is not said.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `POST /projections/{name}/rebuild?release=`: a new release of the same bytes, built from nothing.
+pub async fn rebuild(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let release = parameters.take_as::<u64>("release", "the number of a release")?;
+    parameters.finish()?;
+    ask(&app, &name, Ask::Rebuild(release), StatusCode::ACCEPTED).await
+}
+
+/// `POST /projections/{name}/pause?builds=`
+pub async fn pause(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let builds = parameters.take_as::<bool>("builds", "true or false")?.unwrap_or(false);
+    parameters.finish()?;
+    let paused = if builds { Paused::Builds } else { Paused::Everything };
+    ask(&app, &name, Ask::Pause(paused), StatusCode::OK).await
+}
+
+/// `POST /projections/{name}/resume`
+pub async fn resume(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    ask(&app, &name, Ask::Pause(Paused::Nothing), StatusCode::OK).await
+}
+
+/// `POST /projections/{name}/remove?purge=`
+pub async fn remove(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let purge = parameters.take_as::<bool>("purge", "true or false")?.unwrap_or(false);
+    parameters.finish()?;
+    app.host.releases.ask(&name, Ask::Remove { purge }).await.map_err(taken)?;
+    let removed = json!({ "name": name, "removed": true, "store_kept": !purge });
+    Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &removed))
+}
+
+/// `POST /projections/{name}/rollback?timeout=`: answers once the release before serves again. Where that takes longer, it is
+/// answered 202, and happens then.
+pub async fn roll_back(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let patience = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
+    parameters.finish()?;
+    let order = app.host.releases.ask(&name, Ask::RollBack).await.map_err(taken)?;
+    let has_ended = |component: &Component| {
+        component.release(order.release).is_none_or(|record| record.state != release::State::Returning)
+    };
+    app.host.releases.wait_for(&name, patience, has_ended).await;
+    let component = find_component(&app, &name)?;
+    let record = component.release(order.release);
+    match record.map(|record| record.state) {
+        Some(release::State::Live) => answer_about(&app, &component, order, StatusCode::OK).await,
+        Some(release::State::Returning) => answer_about(&app, &component, order, StatusCode::ACCEPTED).await,
+        _ => {
+            let reason = record.map_or("it is gone", |record| record.reason.as_str());
+            let detail = format!("release {} of `{name}` does not serve again: {reason}", order.release);
+            Err(Problem::new(Code::ReleaseUnfit, detail))
+        }
+    }
+}
+
+async fn ask(app: &App, name: &str, ask: Ask, status: StatusCode) -> Result<Response, Problem> {
+    let order = app.host.releases.ask(name, ask).await.map_err(taken)?;
+    let component = find_component(app, name)?;
+    answer_about(app, &component, order, status).await
+}
+
+/// The projection as it stands after an order, with the release that the order is about.
+pub async fn answer_about(
+    app: &App,
+    component: &Component,
+    order: Taken,
+    status: StatusCode,
+) -> Result<Response, Problem> {
+    let record = component.release(order.release);
+    let mut shown = summary(app, component, record.map_or(json!([]), |record| json!([record]))).await?;
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("release".into(), order.release.into());
+        members.insert("state".into(), record.map_or(Value::Null, |record| json!(record.state)));
+        members.insert("unchanged".into(), order.unchanged.into());
+    }
+    Ok(answer::at_position(status, app.host.log.head(), &shown))
+}
+
+/// Why an order was not taken.
+pub fn taken(error: release::Error) -> Problem {
+    match error {
+        release::Error::NotFound(name) => {
+            Problem::new(Code::ProjectionNotFound, format!("there is no projection `{name}`"))
+        }
+        release::Error::Unfit(why) => Problem::new(Code::ReleaseUnfit, why),
+        release::Error::Closed => {
+            Problem::new(Code::ReleasesUnavailable, "The host is being stopped. Try again when it is back.")
+        }
+        other => {
+            tracing::error!(error = %other, "an order could not be carried out");
+            let detail = "It could not be recorded or kept; nothing was changed. The host's standard error says why.";
+            Problem::new(Code::ReleasesUnavailable, detail)
+        }
+    }
+}

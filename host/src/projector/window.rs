@@ -1,0 +1,267 @@
+//! One scan for all who stand close together: pieces of the log that were read lately, kept within bounds.
+//!
+//! Whoever wants a piece that another one has read, or is reading, takes it from here. Who falls behind what is kept reads alone,
+//! until it has caught up.
+
+use crate::log::{self, EventRef, Filter, Reader, category};
+use crate::plugin::{Batch, Envelope};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Positions between two readers that still count as close together.
+const CLOSE: u64 = 50_000;
+
+/// The pieces that are kept, by the position behind which each begins, and where the readers stand.
+pub(super) struct Window {
+    kept: Mutex<Kept>,
+    read: Condvar,
+    limits: Limits,
+}
+
+/// The bounds of what is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of all pieces together.
+    pub(super) bytes: usize,
+    /// Events of one piece.
+    pub(super) piece_events: usize,
+    /// Bytes of one piece, give or take one event.
+    pub(super) piece_bytes: usize,
+}
+
+#[derive(Default)]
+struct Kept {
+    pieces: BTreeMap<u64, Slot>,
+    bytes: usize,
+    /// Counts up with each use of a piece: the one used longest ago makes room.
+    uses: u64,
+    readers: BTreeMap<u64, u64>,
+    last_reader: u64,
+    /// Events that were read from the log for this window.
+    #[cfg(test)]
+    events_read: usize,
+}
+
+enum Slot {
+    /// Somebody reads it, up to this position at most.
+    Reading {
+        up_to: u64,
+    },
+    Read {
+        piece: Arc<Chunk>,
+        used: u64,
+    },
+}
+
+/// A piece of the log with all its events.
+pub(super) struct Chunk {
+    after: u64,
+    pub(super) through: u64,
+    events: Arc<Batch>,
+    /// The kind of each event.
+    kinds: Vec<u32>,
+    /// What a filter can look at, each combination once.
+    names: Vec<Kind>,
+}
+
+struct Kind {
+    event_type: String,
+    category: String,
+    module: String,
+}
+
+/// A reader's place in the window. It leaves when this goes out of scope.
+pub(super) struct Place {
+    window: Arc<Window>,
+    reader: u64,
+}
+
+impl Window {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { kept: Mutex::default(), read: Condvar::new(), limits }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Takes a place behind this position.
+    pub(super) fn take(window: Arc<Window>, after: u64) -> Self {
+        let mut kept = window.kept();
+        kept.last_reader += 1;
+        let reader = kept.last_reader;
+        kept.readers.insert(reader, after);
+        drop(kept);
+        Self { window, reader }
+    }
+
+    /// Moves behind this position; answers whether others are close.
+    pub(super) fn advance(&self, after: u64) -> bool {
+        let mut kept = self.window.kept();
+        kept.readers.insert(self.reader, after);
+        kept.readers.iter().any(|(reader, position)| *reader != self.reader && position.abs_diff(after) <= CLOSE)
+    }
+
+    /// The piece that holds what follows on `after`, up to `up_to` at most: as it is kept, or read now.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(super) fn piece(&self, log: &mut Reader, after: u64, up_to: u64) -> Result<Arc<Chunk>, log::Error> {
+        let mut kept = self.window.kept();
+        let up_to = loop {
+            match kept.find(after) {
+                Some(Found::Read(piece)) => return Ok(piece),
+                Some(Found::Reading) => {
+                    kept = self.window.read.wait(kept).unwrap_or_else(PoisonError::into_inner);
+                }
+                None => {
+                    let next = kept.pieces.range(after + 1..).next().map_or(up_to, |(begins, _)| up_to.min(*begins));
+                    kept.pieces.insert(after, Slot::Reading { up_to: next });
+                    break next;
+                }
+            }
+        };
+        drop(kept);
+        let read = Chunk::read(log, after, up_to, self.window.limits);
+        let mut kept = self.window.kept();
+        kept.pieces.remove(&after);
+        if let Ok(piece) = &read {
+            kept.keep(Arc::clone(piece), self.window.limits.bytes);
+        }
+        drop(kept);
+        self.window.read.notify_all();
+        read
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.window.kept().readers.remove(&self.reader);
+    }
+}
+
+enum Found {
+    Read(Arc<Chunk>),
+    Reading,
+}
+
+impl Kept {
+    fn find(&mut self, after: u64) -> Option<Found> {
+        let (_, slot) = self.pieces.range_mut(..=after).next_back()?;
+        match slot {
+            Slot::Read { piece, used } if piece.through > after => {
+                self.uses += 1;
+                *used = self.uses;
+                Some(Found::Read(Arc::clone(piece)))
+            }
+            Slot::Reading { up_to } if *up_to > after => Some(Found::Reading),
+            _ => None,
+        }
+    }
+
+    fn keep(&mut self, piece: Arc<Chunk>, limit: usize) {
+        #[cfg(test)]
+        {
+            self.events_read += piece.events.len();
+        }
+        self.uses += 1;
+        self.bytes += piece.bytes();
+        self.pieces.insert(piece.after, Slot::Read { used: self.uses, piece });
+        while self.bytes > limit {
+            let used = |slot: &Slot| match slot {
+                Slot::Read { used, .. } => *used,
+                Slot::Reading { .. } => u64::MAX,
+            };
+            let oldest = self.pieces.iter().min_by_key(|(_, slot)| used(slot)).map(|(begins, _)| *begins);
+            let Some(Slot::Read { piece, .. }) = oldest.and_then(|oldest| self.pieces.remove(&oldest)) else { return };
+            self.bytes -= piece.bytes();
+        }
+    }
+}
+
+impl Chunk {
+    fn read(log: &mut Reader, after: u64, up_to: u64, limits: Limits) -> Result<Arc<Self>, log::Error> {
+        let mut piece = Self { after, through: after, events: Arc::default(), kinds: Vec::new(), names: Vec::new() };
+        let mut events = Batch::default();
+        let scan = log.scan(after, up_to, &Filter::All, |event| {
+            events.push(&envelope(&event));
+            let kind = piece.kind(&event);
+            piece.kinds.push(kind);
+            events.len() < limits.piece_events && events.bytes() < limits.piece_bytes
+        })?;
+        piece.through = scan.through;
+        piece.events = Arc::new(events);
+        Ok(Arc::new(piece))
+    }
+
+    fn kind(&mut self, event: &EventRef<'_>) -> u32 {
+        let category = category(event.stream);
+        let known = self.names.iter().rposition(|kind| {
+            kind.event_type == event.event_type && kind.category == category && kind.module == event.module
+        });
+        // A piece has far fewer than 2^32 events.
+        known.unwrap_or_else(|| {
+            self.names.push(Kind {
+                event_type: event.event_type.to_owned(),
+                category: category.to_owned(),
+                module: event.module.to_owned(),
+            });
+            self.names.len() - 1
+        }) as u32
+    }
+
+    /// Moves the wanted events behind `after` into `batch` until `has_room` says that it is full; answers the position up to which
+    /// this piece was looked at.
+    pub(super) fn select(
+        &self,
+        batch: &mut Arc<Batch>,
+        filter: &Filter,
+        after: u64,
+        has_room: impl Fn(&Batch) -> bool,
+    ) -> u64 {
+        let wanted: Vec<bool> =
+            self.names.iter().map(|kind| filter.wants(&kind.event_type, &kind.category, &kind.module)).collect();
+        if batch.is_empty() && after == self.after && wanted.iter().all(|wanted| *wanted) {
+            *batch = Arc::clone(&self.events);
+            return self.through;
+        }
+        let batch = Arc::make_mut(batch);
+        for index in self.events.first_behind(after)..self.events.len() {
+            if wanted[self.kinds[index] as usize] {
+                batch.push_from(&self.events, index);
+                if !has_room(batch) {
+                    return self.events.position(index).unwrap_or(self.through);
+                }
+            }
+        }
+        self.through
+    }
+
+    fn bytes(&self) -> usize {
+        // The heads and kinds besides the arena; a piece without an event still costs its place.
+        self.events.bytes() + self.events.len() * 160 + 256
+    }
+}
+
+pub(super) fn envelope<'a>(event: &EventRef<'a>) -> Envelope<'a> {
+    Envelope {
+        position: event.position,
+        revision: event.revision,
+        schema_version: event.schema_version,
+        recorded_at_us: event.recorded_at_us,
+        internal: event.internal,
+        source: event.source,
+        id: event.id,
+        stream: event.stream,
+        event_type: event.event_type,
+        module: event.module,
+        occurred_at: event.occurred_at,
+        correlation_id: event.correlation_id,
+        causation_id: event.causation_id,
+        content_type: event.content_type,
+        data: event.data,
+        metadata: event.metadata,
+    }
+}

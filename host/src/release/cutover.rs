@@ -1,0 +1,125 @@
+//! The moment when another release serves: one pointer flips, at a position not behind the one that served.
+
+use super::Error;
+use super::machine::{Event, State};
+use super::serving::Serving;
+use super::steward::{Happening, Steward, discard};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+impl Steward {
+    /// Lets a release serve that stands where the one stands that serves now, or a little behind it. Where it does not get there
+    /// in time, nothing has happened, and it is tried again.
+    ///
+    /// The one that serves (blue) is kept where it stands, P, for the moment: so nobody who asked it was told of more than P. Once the
+    /// other one (green) is at P or further, the flip is recorded, then shown: whoever looks from then on is answered by green.
+    /// Blue goes on, never ahead of green, so that also one who found it before the flip and asks it after cannot be told of more
+    /// than green will tell.
+    pub(super) fn cut_over(&mut self, name: &str, release: u64) -> Result<(), Error> {
+        let Some(component) = self.components.get(name).cloned() else { return Ok(()) };
+        let Some(green) = component.running().find(|serving| serving.release == release).cloned() else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        let patience = self.parts.config.cutover;
+        let Some(blue) = component.live.clone() else {
+            return self.flip(name, &green, None, "it is the first one that serves");
+        };
+        let held = blue.running.hold(patience);
+        let position = blue.store.progress().applied;
+        if held.is_none() || !self.reaches(&green, position, patience) {
+            drop(held);
+            tracing::info!(
+                component = name,
+                release,
+                position,
+                "not close enough for a cutover yet; it is tried again"
+            );
+            self.look_again(name, release, 2 * patience);
+            return Ok(());
+        }
+        let held_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let reason = format!("release {} stood at {position}, and was held for {held_ms:.1} ms", blue.release);
+        self.flip(name, &green, Some(&blue), &reason)
+    }
+
+    fn reaches(&self, serving: &Serving, position: u64, patience: Duration) -> bool {
+        let mut progress = serving.store.watch_progress();
+        let reached = self.runtime.block_on(async {
+            timeout(patience, progress.wait_for(|progress| progress.applied >= position)).await.is_ok()
+        });
+        reached && serving.running.state().is_folding()
+    }
+
+    /// Records that `green` serves and what becomes of the others, then shows it. `blue` must be held, or already at its end.
+    fn flip(
+        &mut self,
+        name: &str,
+        green: &Arc<Serving>,
+        blue: Option<&Arc<Serving>>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let Some(component) = self.components.get(name) else { return Ok(()) };
+        let release = green.release;
+        let mut happenings = Vec::new();
+        // Of those that were warm, or are recorded as live and could not be started, only blue is kept.
+        let others = component.releases.iter().filter(|record| record.release != release);
+        for record in others {
+            let is_blue = blue.is_some_and(|blue| blue.release == record.release);
+            match record.state {
+                State::Live if is_blue => {
+                    let reason = format!("release {release} serves in its place");
+                    happenings.push(Happening::new(record.release, Event::Displaced, reason));
+                }
+                State::Live | State::Warm if blue.is_some() || record.state == State::Live => {
+                    let reason = format!("release {release} serves now, and one before it is kept");
+                    happenings.push(Happening::new(record.release, Event::Expired, reason));
+                }
+                _ => {}
+            }
+        }
+        happenings.push(Happening::new(release, Event::CutOver, reason));
+        let gone: Vec<u64> = happenings
+            .iter()
+            .filter(|happening| happening.event == Event::Expired)
+            .map(|happening| happening.release)
+            .chain(
+                component.releases.iter().filter(|record| record.state == State::Failed).map(|record| record.release),
+            )
+            .collect();
+
+        let shown = self.components.get(name).cloned();
+        let Some(mut next) = shown.clone() else { return Ok(()) };
+        let before = next.warm.take();
+        next.live = Some(Arc::clone(green));
+        next.building = None;
+        next.warm = match blue {
+            Some(blue) => Some(Arc::clone(blue)),
+            None => before.clone().filter(|warm| warm.release != release),
+        };
+        // Not shown yet: readers see it with the steps, once they are recorded.
+        self.components.insert(name.to_owned(), next);
+        if let Err(error) = self.happen(name, &happenings) {
+            // Not recorded, so it has not happened.
+            self.put_back(name, shown);
+            return Err(error);
+        }
+        // From here on readers find green. It goes as far as there is something, and blue behind it.
+        green.running.follow(None);
+        if let Some(component) = self.components.get(name)
+            && let Some(warm) = &component.warm
+        {
+            warm.running.follow(Some(green.store.watch_progress()));
+        }
+        if let Some(before) = before
+            && gone.contains(&before.release)
+        {
+            discard(&before);
+        }
+        gone.iter().for_each(|release| self.parts.forget(name, *release));
+        self.tell_paused(name);
+        tracing::info!(component = name, release, reason, "the component serves");
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! A release that runs: its code, its store, its threads.
+
+use super::component::{self, Checked, RejectError};
+use super::control::Record;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::log::Log;
+use crate::plugin::{ABI, Engine, Plugin};
+use crate::projector::{Projector, Running};
+use crate::store::{self, Durability, Store};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+/// A release that runs, whether it serves or not. Whoever holds it may read its store.
+pub struct Serving {
+    /// Its number.
+    pub release: u64,
+    /// Its code.
+    pub plugin: Plugin,
+    /// Its read store.
+    pub store: Store,
+    /// Its threads.
+    pub running: Running,
+}
+
+/// What releases are made from.
+pub(super) struct Parts {
+    pub(super) data: DataDir,
+    pub(super) engine: Engine,
+    pub(super) log: Log,
+    pub(super) projector: Projector,
+    pub(super) config: Config,
+}
+
+impl Parts {
+    /// Where a release's bytes are kept, beside its store, so that it can serve whatever becomes of the dropped file.
+    pub(super) fn bytes_of(&self, name: &str, release: u64) -> PathBuf {
+        self.data.stores().join(name).join(format!("{release}.wasm"))
+    }
+
+    pub(super) fn store_of(&self, name: &str, release: u64) -> PathBuf {
+        self.data.stores().join(name).join(format!("{release}.db"))
+    }
+
+    /// Keeps a release's bytes, for good.
+    pub(super) fn keep(&self, name: &str, release: u64, bytes: &[u8]) -> io::Result<()> {
+        let kept = self.bytes_of(name, release);
+        let folder = self.data.stores().join(name);
+        fs::create_dir_all(&folder)?;
+        let half = kept.with_extension("half");
+        fs::write(&half, bytes)?;
+        fs::File::open(&half)?.sync_all()?;
+        fs::rename(&half, &kept)?;
+        fs::File::open(&folder)?.sync_all()
+    }
+
+    /// Removes a release's bytes. Where that fails they are swept up at the next start.
+    pub(super) fn forget(&self, name: &str, release: u64) {
+        let _ = fs::remove_file(self.bytes_of(name, release));
+    }
+
+    /// Reads and checks the bytes that are kept of a release.
+    pub(super) fn load(&self, name: &str, record: &Record) -> Result<Plugin, RejectError> {
+        let limits = &record.limits.plugin;
+        let bytes = component::read(&self.bytes_of(name, record.release), limits)?;
+        let Checked { plugin, .. } = component::check(&self.engine, name, &bytes, limits)?;
+        Ok(plugin)
+    }
+
+    /// Starts a release on its store, which is made where there is none.
+    pub(super) fn start(
+        &self,
+        name: &str,
+        record: &Record,
+        plugin: Plugin,
+        durability: Durability,
+        paused: bool,
+    ) -> Result<Serving, RejectError> {
+        let failed = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
+        let limits = store::Limits { pages: record.limits.store_pages, ..self.config.store.clone() };
+        let path = self.store_of(name, record.release);
+        let store = Store::open(&path, &plugin.manifest().schema, &identity(&plugin), &limits)
+            .map_err(|error| failed(&error))?;
+        let running = self.projector.start(&plugin, &store, durability, paused).map_err(|error| failed(&error))?;
+        Ok(Serving { release: record.release, plugin, store, running })
+    }
+
+    /// Removes what an earlier run left in the stores' folder and no release needs: `is_needed` is asked by component and release.
+    pub(super) fn sweep(&self, is_needed: impl Fn(&str, u64) -> bool) -> io::Result<()> {
+        for folder in fs::read_dir(self.data.stores())? {
+            let folder = folder?.path();
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !folder.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(&folder)? {
+                let file = file?.path();
+                let number = file.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+                if number.is_some_and(|number| !is_needed(&name, number)) {
+                    fs::remove_file(&file)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a read store's content follows from, besides the log.
+fn identity(plugin: &Plugin) -> String {
+    let limits = plugin.limits();
+    format!(
+        "{} abi={ABI} sqlite={} fuel={} memory={} answer={}",
+        plugin.digest(),
+        rusqlite::version(),
+        limits.fuel,
+        limits.memory_bytes,
+        limits.answer_bytes
+    )
+}

@@ -1,0 +1,164 @@
+//! What is taken up again when the host is started: every release goes on in the state in which it is recorded.
+
+use super::Error;
+use super::component::RejectError;
+use super::control::{Paused, Record};
+use super::machine::{Event, State};
+use super::releases::Component;
+use super::serving::Serving;
+use super::steward::{Happening, Steward};
+use crate::store::Durability;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Steward {
+    /// Starts what serves and what follows it, and goes on with what was on its way.
+    ///
+    /// # Errors
+    /// `control.db` cannot be read or written.
+    pub(super) fn resume(&mut self) -> Result<(), Error> {
+        for recorded in self.control.components()? {
+            let releases = self.control.releases(&recorded.name, usize::MAX)?;
+            let super::control::Component { name, module, paused, removed } = recorded;
+            self.show(Component {
+                name: name.clone(),
+                module,
+                paused,
+                removed,
+                file_gone: false,
+                releases,
+                live: None,
+                building: None,
+                warm: None,
+            });
+        }
+        self.sweep();
+        let names: Vec<String> = self.components.keys().cloned().collect();
+        names.iter().try_for_each(|name| self.resume_component(name))
+    }
+
+    fn resume_component(&mut self, name: &str) -> Result<(), Error> {
+        let Some(component) = self.components.get(name).cloned() else { return Ok(()) };
+        if component.removed {
+            return Ok(());
+        }
+        let in_state = |is: &dyn Fn(State) -> bool| component.in_state(is).cloned();
+        if let Some(record) = in_state(&|state| state == State::Live) {
+            match self.resume_serving(&component, &record, Durability::Serving) {
+                Ok(serving) => self.run_as(name, |component| component.live = Some(serving)),
+                Err(error) => tracing::error!(component = name, %error, "its release cannot go on serving"),
+            }
+        }
+        if let Some(record) = in_state(&|state| matches!(state, State::Warm | State::Returning)) {
+            match self.resume_serving(&component, &record, Durability::Serving) {
+                Ok(serving) => {
+                    self.run_as(name, |component| component.warm = Some(Arc::clone(&serving)));
+                    if record.state == State::Returning {
+                        self.watch(name, &serving);
+                    }
+                }
+                Err(error) => tracing::warn!(component = name, %error, "the release before cannot follow on"),
+            }
+        }
+        match in_state(&State::is_candidate) {
+            Some(record) => self.resume_candidate(name, &component, &record),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on with a build where it was, or from the beginning where what it wrote may be torn.
+    fn resume_candidate(&mut self, name: &str, component: &Component, record: &Record) -> Result<(), Error> {
+        let release = record.release;
+        let durability = match record.state {
+            State::Verifying => Durability::Serving,
+            State::Building if record.boot == self.boot => Durability::Building,
+            State::Building => {
+                let reason =
+                    "the machine was started anew: what was not on the disk yet may be lost, so it is built again";
+                self.happen(name, &[Happening::new(release, Event::Lost, reason)])?;
+                self.check(name, release, Duration::ZERO);
+                return Ok(());
+            }
+            _ => {
+                self.check(name, release, Duration::ZERO);
+                return Ok(());
+            }
+        };
+        match self.resume_serving(component, record, durability) {
+            Ok(serving) => {
+                let checkpoint = serving.store.progress().applied;
+                tracing::info!(component = name, release, checkpoint, "the build goes on");
+                self.run_candidate(name, serving);
+                Ok(())
+            }
+            Err(error) => {
+                let broke = Happening {
+                    code: error.code().to_owned(),
+                    ..Happening::new(release, Event::Broke, error.to_string())
+                };
+                self.happen(name, &[broke])
+            }
+        }
+    }
+
+    fn resume_serving(
+        &self,
+        component: &Component,
+        record: &Record,
+        durability: Durability,
+    ) -> Result<Arc<Serving>, RejectError> {
+        let name = &component.name;
+        let plugin = self.parts.load(name, record)?;
+        let paused = match component.paused {
+            Paused::Nothing => false,
+            Paused::Builds => record.state.is_candidate(),
+            Paused::Everything => true,
+        };
+        self.parts.start(name, record, plugin, durability, paused).map(Arc::new)
+    }
+
+    /// Starts the release that is kept of a component that was removed.
+    pub(super) fn revive(&mut self, name: &str, release: u64) -> Result<(), Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?.clone();
+        let record = component.release(release).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let serving = self
+            .resume_serving(&component, record, Durability::Serving)
+            .map_err(|error| Error::Unfit(format!("release {release} of `{name}` cannot come back: {error}")))?;
+        self.run_as(name, |component| component.warm = Some(serving));
+        Ok(())
+    }
+
+    /// Shows what was started. What is warm never goes ahead of what serves.
+    fn run_as(&mut self, name: &str, set: impl FnOnce(&mut Component)) {
+        let Some(component) = self.components.get(name) else { return };
+        let mut component = component.clone();
+        set(&mut component);
+        if let (Some(live), Some(warm)) = (&component.live, &component.warm) {
+            warm.running.follow(Some(live.store.watch_progress()));
+        }
+        self.show(component);
+    }
+
+    /// Removes what an earlier run left and no release needs.
+    fn sweep(&self) {
+        let needed = |name: &str, release: u64| {
+            let record = self.components.get(name).and_then(|component| component.release(release));
+            record.is_some_and(|record| {
+                record.state.is_candidate() || record.state.has_store() || record.state == State::Failed
+            })
+        };
+        if let Err(error) = self.parts.sweep(needed) {
+            tracing::warn!(%error, "what no release needs could not be removed from the stores' folder");
+        }
+        let digests: Vec<&str> = self
+            .components
+            .values()
+            .flat_map(|component| &component.releases)
+            .filter(|record| record.state.is_candidate() || record.state.has_store())
+            .map(|record| record.digest.as_str())
+            .collect();
+        if let Err(error) = self.parts.engine.sweep_cache(&digests) {
+            tracing::warn!(%error, "compiled code that nobody needs could not be removed");
+        }
+    }
+}
