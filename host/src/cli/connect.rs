@@ -103,6 +103,11 @@ impl Client {
         answer(sent.map_err(|error| self.unreachable(&error))?)
     }
 
+    /// Gives an order that needs no body.
+    pub fn order(&self, path: &str) -> Result<Value, Failure> {
+        Ok(self.post(path, "application/json", &mut std::io::empty())?.body)
+    }
+
     /// Follows a feed, event by event: each with its name and its data. Ends when the host does.
     pub fn follow(&self, path: &str, mut each: impl FnMut(&str, &str) -> Result<(), Failure>) -> Result<(), Failure> {
         let request = self.agent.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");

@@ -8,11 +8,18 @@ mod build;
 mod check;
 mod connect;
 mod demo;
+mod deploy;
 mod import;
+mod pause;
 mod query;
+mod rebuild;
+mod remove;
+mod resume;
+mod rollback;
 mod serve;
 mod show;
 mod status;
+mod swap;
 mod tail;
 
 use clap::{Args, Parser, Subcommand};
@@ -36,6 +43,12 @@ enum Command {
     Build(build::Build),
     Check(check::Check),
     Status(status::Status),
+    Deploy(deploy::Deploy),
+    Rebuild(rebuild::Rebuild),
+    Rollback(rollback::Rollback),
+    Pause(pause::Pause),
+    Resume(resume::Resume),
+    Remove(remove::Remove),
     Append(append::Append),
     Tail(tail::Tail),
     Query(query::Query),
@@ -73,6 +86,12 @@ pub fn run() -> ExitCode {
         Command::Build(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Deploy(command) => command.run(),
+        Command::Rebuild(command) => command.run(),
+        Command::Rollback(command) => command.run(),
+        Command::Pause(command) => command.run(),
+        Command::Resume(command) => command.run(),
+        Command::Remove(command) => command.run(),
         Command::Append(command) => command.run(),
         Command::Tail(command) => command.run(),
         Command::Query(command) => command.run(),

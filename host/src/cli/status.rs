@@ -1,75 +1,131 @@
 //! `laterna status`
 
-use super::connect::Client;
-use super::{Failure, Host, show};
+use super::connect::{Client, segment};
+use super::{Failure, Host, show, swap};
 use serde_json::Value;
 
-/// Show how the projections stand
+/// Show how the projections stand, or one of them with what became of its releases
 #[derive(clap::Args)]
 pub struct Status {
+    /// The projection
+    projection: Option<String>,
     #[command(flatten)]
     host: Host,
 }
 
 impl Status {
     pub fn run(self) -> Result<(), Failure> {
-        let answer = Client::connect(&self.host)?.get("/projections")?.body;
+        let client = Client::connect(&self.host)?;
+        let answer = match &self.projection {
+            Some(name) => client.get(&format!("/projections/{}", segment(name)))?.body,
+            None => client.get("/projections")?.body,
+        };
         if self.host.json {
             println!("{answer}");
             return Ok(());
         }
-        let projections = answer["projections"].as_array().map(Vec::as_slice).unwrap_or_default();
-        println!("log: {} events", answer["head"]);
+        let projections = match answer["projections"].as_array() {
+            Some(projections) => {
+                println!("log: {} events", answer["head"]);
+                projections.as_slice()
+            }
+            None => std::slice::from_ref(&answer),
+        };
         if projections.is_empty() {
-            println!(
-                "no projection: copy a component into the folder `components` of the data directory, and start the host again"
-            );
+            println!("no projection: copy a component into the folder `components` of the data directory");
             return Ok(());
         }
         let columns = ["projection", "release", "version", "status", "checkpoint", "behind"];
-        println!("{}", show::table(&columns, projections.iter().map(row)));
+        println!("{}", show::table(&columns, projections.iter().flat_map(rows)));
         for projection in projections {
-            if let Some(why) = why(projection) {
-                println!("\n{}: {}", show::cell(&projection["name"]), show::cell(&why.into()));
+            for note in notes(projection) {
+                println!("\n{}: {}", show::cell(&projection["name"]), show::cell(&note.into()));
             }
+        }
+        if self.projection.is_some() {
+            println!("\n{}", history(&answer));
         }
         Ok(())
     }
 }
 
-fn row(projection: &Value) -> Vec<String> {
-    let live = &projection["live"];
-    let status = if live.is_null() { "refused".to_owned() } else { show::cell(&live["status"]) };
+/// A line for each release that runs: the one that serves first.
+fn rows(projection: &Value) -> Vec<Vec<String>> {
     let name = match projection["module"].as_str() {
         Some(module) if !module.is_empty() => format!("{module}/{}", show::cell(&projection["name"])),
         _ => show::cell(&projection["name"]),
     };
-    let [release, version, checkpoint, lag] =
-        ["release", "version", "checkpoint", "lag_events"].map(|member| show::cell(&live[member]));
-    vec![name, release, version, status, checkpoint, lag]
+    let row = |release: &Value, status: String| {
+        let [number, version, checkpoint, lag] =
+            ["release", "version", "checkpoint", "lag_events"].map(|member| show::cell(&release[member]));
+        vec![name.clone(), number, version, status, checkpoint, lag]
+    };
+    let (live, building, warm) = (&projection["live"], &projection["building"], &projection["warm"]);
+    let mut rows = Vec::new();
+    if !live.is_null() {
+        rows.push(row(live, format!("live, {}", show::cell(&live["status"]))));
+    }
+    if !building.is_null() {
+        let progress = match building["status"].as_str() {
+            Some("paused") => "paused".to_owned(),
+            _ => swap::progress(building),
+        };
+        let state = show::cell(&building["state"]);
+        rows.push(row(building, if progress.is_empty() { state } else { format!("{state}, {progress}") }));
+    }
+    if !warm.is_null() {
+        rows.push(row(warm, format!("warm, {}", show::cell(&warm["status"]))));
+    }
+    if rows.is_empty() {
+        rows.push(row(live, show::cell(&projection["releases"][0]["state"])));
+    }
+    rows
 }
 
-/// Why a projection does not go on, or why its newest release was refused.
-fn why(projection: &Value) -> Option<String> {
-    let halt = projection["live"]["halt"]["detail"].as_str();
-    let newest = &projection["releases"][0];
-    let refused = newest["reason"].as_str().filter(|_| newest["state"] == "rejected");
-    match (halt, refused) {
-        (Some(halt), _) => {
-            let code = show::cell(&projection["live"]["halt"]["code"]);
-            Some(format!("halted: {halt}\n  what to do: docs/errors/{code}.md, or GET /errors/{code}"))
-        }
-        (None, Some(refused)) => {
-            let serves = match projection["live"]["release"].as_u64() {
-                Some(live) => format!("; release {live} goes on serving"),
-                None => String::new(),
-            };
-            let code = show::cell(&newest["code"]);
-            Some(format!(
-                "release {} was refused: {refused}{serves}\n  what to do: docs/errors/{code}.md, or GET /errors/{code}",
-                newest["release"]
-            ))
-        }
-        (None, None) => None,
+/// Why a projection does not go on, why its newest release came to nothing, and what else its operator should know.
+fn notes(projection: &Value) -> Vec<String> {
+    let mut notes = Vec::new();
+    let page = |code: &Value| {
+        let code = show::cell(code);
+        format!("\n  what to do: docs/errors/{code}.md, or GET /errors/{code}")
+    };
+    if let Some(halt) = projection["live"]["halt"]["detail"].as_str() {
+        notes.push(format!("halted: {halt}{}", page(&projection["live"]["halt"]["code"])));
     }
+    let newest = &projection["releases"][0];
+    let ended = match newest["state"].as_str() {
+        Some("rejected") => Some("was refused"),
+        Some("failed") => Some("could not be built"),
+        _ => None,
+    };
+    if let (Some(ended), Some(reason)) = (ended, newest["reason"].as_str()) {
+        let serves = match projection["live"]["release"].as_u64() {
+            Some(live) => format!("; release {live} goes on serving"),
+            None => String::new(),
+        };
+        notes.push(format!("release {} {ended}: {reason}{serves}{}", newest["release"], page(&newest["code"])));
+    }
+    let name = show::cell(&projection["name"]);
+    match projection["paused"].as_str() {
+        Some("builds") => notes.push(format!("builds are paused; `laterna resume {name}` lets them go on")),
+        Some("everything") => notes.push(format!("it is paused; `laterna resume {name}` lets it go on")),
+        _ => {}
+    }
+    if projection["file_gone"] == true && !projection["live"].is_null() {
+        notes.push(format!(
+            "its file is gone from the folder, which changes nothing; `laterna remove {name}` withdraws it"
+        ));
+    }
+    notes
+}
+
+/// What became of each release, newest first.
+fn history(projection: &Value) -> String {
+    let releases = projection["releases"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let lines = releases.iter().map(|record| {
+        let since = record["steps"].as_array().and_then(|steps| steps.last()).map_or(&Value::Null, |step| &step["at"]);
+        let cells = [&record["release"], &record["version"], &record["state"], since, &record["reason"]];
+        cells.map(show::cell).to_vec()
+    });
+    show::table(&["release", "version", "state", "since", "reason"], lines)
 }

@@ -103,7 +103,8 @@ fn building(app: &App, component: &Component, candidate: &Record) -> Value {
     let mut shown = json!({ "release": candidate.release, "version": candidate.version, "state": candidate.state });
     if let (Some(building), Some(members)) = (&component.building, shown.as_object_mut()) {
         let (checkpoint, head) = (building.store.progress().applied, app.host.log.head());
-        let (rate, left) = (building.running.rate(checkpoint), head.saturating_sub(checkpoint));
+        let (covered, seconds) = building.running.covered(checkpoint);
+        let (rate, left) = (covered as f64 / seconds, head.saturating_sub(checkpoint));
         let is_paused = component.paused != Paused::Nothing;
         let seconds_left = if left == 0 { Some(0.0) } else { Some(left as f64 / rate) };
         members.insert("checkpoint".into(), checkpoint.into());

@@ -122,11 +122,11 @@ impl Running {
         self.state.clone()
     }
 
-    /// Positions per second since it began, given where it stands now.
+    /// The positions that it covered since it began, given where it stands now, and the seconds that this took.
     #[must_use]
-    pub fn rate(&self, applied: u64) -> f64 {
+    pub fn covered(&self, applied: u64) -> (u64, f64) {
         let (moment, position) = self.began;
-        applied.saturating_sub(position) as f64 / moment.elapsed().as_secs_f64().max(1e-6)
+        (applied.saturating_sub(position), moment.elapsed().as_secs_f64().max(1e-6))
     }
 
     /// Stops folding behind the batch under way, or goes on.

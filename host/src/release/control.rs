@@ -38,6 +38,7 @@ CREATE TABLE steps (
     code TEXT NOT NULL,
     reason TEXT NOT NULL,
     position INTEGER,
+    figures TEXT NOT NULL,
     recorded_at INTEGER NOT NULL,
     PRIMARY KEY (component, number, step)
 ) STRICT, WITHOUT ROWID;
@@ -118,10 +119,15 @@ pub struct Step {
     pub reason: String,
     /// The checkpoint at which it was taken, where there was a store.
     pub position: Option<u64>,
-    /// When: RFC 3339.
-    #[serde(serialize_with = "as_rfc3339")]
+    /// What was measured, by name: counts, seconds, positions.
+    pub figures: Figures,
+    /// When.
+    #[serde(rename = "at", serialize_with = "as_rfc3339")]
     pub at_us: i64,
 }
+
+/// What was measured at a step, by name.
+pub type Figures = serde_json::Map<String, serde_json::Value>;
 
 fn as_rfc3339<S: serde::Serializer>(us: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&plugin::rfc3339(*us))
@@ -210,7 +216,7 @@ impl Control {
 
     fn steps(&self, component: &str, number: i64) -> Result<Vec<Step>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT state, code, reason, position, recorded_at FROM steps WHERE component = ?1 AND number = ?2 ORDER BY step",
+            "SELECT state, code, reason, position, figures, recorded_at FROM steps WHERE component = ?1 AND number = ?2 ORDER BY step",
         )?;
         let mut rows = statement.query(params![component, number])?;
         let mut steps = Vec::new();
@@ -220,7 +226,8 @@ impl Control {
                 code: row.get(1)?,
                 reason: row.get(2)?,
                 position: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
-                at_us: row.get(4)?,
+                figures: serde_json::from_str(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
+                at_us: row.get(5)?,
             });
         }
         Ok(steps)
@@ -266,7 +273,7 @@ impl Writing<'_> {
         )?;
         for (index, step) in (1_i64..).zip(&record.steps) {
             self.transaction.execute(
-                "INSERT OR IGNORE INTO steps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT OR IGNORE INTO steps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     component,
                     number,
@@ -275,6 +282,7 @@ impl Writing<'_> {
                     step.code,
                     step.reason,
                     step.position.map(u64::cast_signed),
+                    serde_json::to_string(&step.figures)?,
                     step.at_us
                 ],
             )?;

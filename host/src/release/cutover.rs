@@ -24,7 +24,8 @@ impl Steward {
         let begun = Instant::now();
         let patience = self.parts.config.cutover;
         let Some(blue) = component.live.clone() else {
-            return self.flip(name, &green, None, "it is the first one that serves");
+            let first = Happening::new(release, Event::CutOver, "it is the first one that serves");
+            return self.flip(name, &green, None, first);
         };
         let held = blue.running.hold(patience);
         let position = blue.store.progress().applied;
@@ -39,9 +40,12 @@ impl Steward {
             self.look_again(name, release, 2 * patience);
             return Ok(());
         }
-        let held_ms = begun.elapsed().as_secs_f64() * 1e3;
-        let reason = format!("release {} stood at {position}, and was held for {held_ms:.1} ms", blue.release);
-        self.flip(name, &green, Some(&blue), &reason)
+        let took_over = format!("it took over from release {}, which stood at {position}", blue.release);
+        let cut_over = Happening::new(release, Event::CutOver, took_over)
+            .with_figure("from", blue.release)
+            .with_figure("from_position", position)
+            .with_figure("held_seconds", begun.elapsed().as_secs_f64());
+        self.flip(name, &green, Some(&blue), cut_over)
     }
 
     fn reaches(&self, serving: &Serving, position: u64, patience: Duration) -> bool {
@@ -58,7 +62,7 @@ impl Steward {
         name: &str,
         green: &Arc<Serving>,
         blue: Option<&Arc<Serving>>,
-        reason: &str,
+        cut_over: Happening,
     ) -> Result<(), Error> {
         let Some(component) = self.components.get(name) else { return Ok(()) };
         let release = green.release;
@@ -79,7 +83,7 @@ impl Steward {
                 _ => {}
             }
         }
-        happenings.push(Happening::new(release, Event::CutOver, reason));
+        happenings.push(cut_over);
         let gone: Vec<u64> = happenings
             .iter()
             .filter(|happening| happening.event == Event::Expired)
@@ -119,7 +123,7 @@ impl Steward {
         }
         gone.iter().for_each(|release| self.parts.forget(name, *release));
         self.tell_paused(name);
-        tracing::info!(component = name, release, reason, "the component serves");
+        tracing::info!(component = name, release, "the release serves");
         Ok(())
     }
 }

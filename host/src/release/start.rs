@@ -92,10 +92,7 @@ impl Steward {
                 Ok(())
             }
             Err(error) => {
-                let broke = Happening {
-                    code: error.code().to_owned(),
-                    ..Happening::new(release, Event::Broke, error.to_string())
-                };
+                let broke = Happening::new(release, Event::Broke, error.to_string()).with_code(error.code());
                 self.happen(name, &[broke])
             }
         }

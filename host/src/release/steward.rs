@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::component::{self, Checked, RejectError};
-use super::control::{self, Control, Limits, Paused, Record, Step};
+use super::control::{self, Control, Figures, Limits, Paused, Record, Step};
 use super::folder::{self, Seen, file_of};
 use super::machine::{Event, State};
 use super::releases::{Ask, Board, Component, Taken};
@@ -63,17 +63,23 @@ pub(super) enum Origin {
 pub(super) struct Happening {
     pub(super) release: u64,
     pub(super) event: Event,
-    pub(super) code: String,
-    pub(super) reason: String,
+    code: String,
+    reason: String,
+    figures: Figures,
 }
 
 impl Happening {
     pub(super) fn new(release: u64, event: Event, reason: impl Into<String>) -> Self {
-        Self { release, event, code: String::new(), reason: reason.into() }
+        Self { release, event, code: String::new(), reason: reason.into(), figures: Figures::new() }
     }
 
-    fn with_code(self, code: &str) -> Self {
+    pub(super) fn with_code(self, code: &str) -> Self {
         Self { code: code.to_owned(), ..self }
+    }
+
+    pub(super) fn with_figure(mut self, name: &str, figure: impl Into<serde_json::Value>) -> Self {
+        self.figures.insert(name.to_owned(), figure.into());
+        self
     }
 }
 
@@ -153,7 +159,7 @@ impl Steward {
         let bytes = bytes.and_then(|bytes| self.admit(&name, &module).map(|()| bytes));
         let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(error) => return self.refuse(&name, &module, digest, is_found, &error),
+            Err(error) => return self.refuse(&name, &module, digest, origin, &error),
         };
         let same = |record: &&Record| record.digest == digest && record.module == module;
         let find = |is: &dyn Fn(State) -> bool| {
@@ -207,17 +213,17 @@ impl Steward {
         name: &str,
         module: &str,
         digest: String,
-        is_found: bool,
+        origin: Origin,
         error: &RejectError,
     ) -> Result<Taken, Error> {
         let mut component = self.component(name, module);
-        let record = self.record(&component, module, digest, false, format!("received as {}", file_of(module, name)));
+        let record = self.record(&component, module, digest, 0, origin);
         let release = record.release;
         component.releases.insert(0, record);
         tracing::warn!(component = name, release, reason = %error, "the component is refused");
         let refused = Happening::new(release, Event::Refused, error.to_string()).with_code(error.code());
         let before = self.components.insert(name.to_owned(), component);
-        let file = is_found.then(|| file_of(module, name));
+        let file = (origin == Origin::Found).then(|| file_of(module, name));
         if let Err(error) = self.happen_with_file(name, &[refused], file.as_deref()) {
             self.put_back(name, before);
             return Err(error);
@@ -235,13 +241,7 @@ impl Steward {
         origin: Origin,
     ) -> Result<Taken, Error> {
         let mut component = self.component(name, module);
-        let uploaded = origin == Origin::Uploaded;
-        let how = match origin {
-            Origin::Found => "dropped",
-            Origin::Uploaded => "uploaded",
-            Origin::Kept => "rebuilt",
-        };
-        let record = self.record(&component, module, digest, uploaded, format!("{how}, {} bytes", bytes.len()));
+        let record = self.record(&component, module, digest, bytes.len(), origin);
         let release = record.release;
         self.parts.keep(name, release, bytes).map_err(Error::Keep)?;
         self.supersede(name, &format!("release {release} came before it served"))?;
@@ -286,13 +286,19 @@ impl Steward {
     }
 
     /// The record of a new release, with its first step.
-    fn record(&self, component: &Component, module: &str, digest: String, uploaded: bool, reason: String) -> Record {
+    fn record(&self, component: &Component, module: &str, digest: String, bytes: usize, origin: Origin) -> Record {
         let config = &self.parts.config;
+        let reason = match origin {
+            Origin::Found => format!("dropped as {}", file_of(module, &component.name)),
+            Origin::Uploaded => "uploaded".to_owned(),
+            Origin::Kept => "rebuilt".to_owned(),
+        };
         let first = Step {
             state: State::Received,
             code: String::new(),
             reason: reason.clone(),
             position: None,
+            figures: Figures::from_iter([("bytes".to_owned(), bytes.into())]),
             at_us: control::now_us(),
         };
         Record {
@@ -305,7 +311,7 @@ impl Steward {
             code: String::new(),
             reason,
             steps: vec![first],
-            uploaded,
+            uploaded: origin == Origin::Uploaded,
             boot: self.boot.clone(),
         }
     }
@@ -323,7 +329,7 @@ impl Steward {
             let Some(record) = component.releases.iter_mut().find(|record| record.release == happening.release) else {
                 return Err(Error::NotFound(name.to_owned()));
             };
-            let Happening { release, event, code, reason } = happening;
+            let Happening { release, event, code, reason, figures } = happening;
             let Some(state) = record.state.after(*event) else {
                 return Err(Error::Impossible {
                     component: name.to_owned(),
@@ -340,6 +346,7 @@ impl Steward {
                 code: code.clone(),
                 reason: reason.clone(),
                 position,
+                figures: figures.clone(),
                 at_us: control::now_us(),
             });
         }
@@ -433,13 +440,13 @@ impl Steward {
             .and_then(|()| self.parts.start(name, &record, plugin, Durability::Building, paused));
         match started {
             Ok(serving) => {
-                let head = self.parts.log.head();
                 let serving = Arc::new(serving);
                 let boot = self.boot.clone();
                 if let Some(record) = self.release_mut(name, release) {
                     record.boot = boot;
                 }
-                self.happen(name, &[Happening::new(release, Event::Started, format!("the log's head is {head}"))])?;
+                let started = Happening::new(release, Event::Started, "the log is folded into a store of its own");
+                self.happen(name, &[started.with_figure("head", self.parts.log.head())])?;
                 self.run_candidate(name, serving);
                 Ok(())
             }
@@ -518,9 +525,12 @@ impl Steward {
             }
             (State::Building, projector::State::Following) => {
                 let applied = serving.store.progress().applied;
-                let rate = serving.running.rate(applied);
-                let reason = format!("at the head of the log, {rate:.0} positions a second");
-                self.happen(name, &[Happening::new(release, Event::CaughtUp, reason)])?;
+                let (events, seconds) = serving.running.covered(applied);
+                let caught_up = Happening::new(release, Event::CaughtUp, "at the head of the log, and durable")
+                    .with_figure("events", events)
+                    .with_figure("seconds", seconds)
+                    .with_figure("rate", (events as f64 / seconds).round());
+                self.happen(name, &[caught_up])?;
                 self.cut_over(name, release)
             }
             (State::Verifying | State::Returning, projector::State::Following) => self.cut_over(name, release),

@@ -1,0 +1,59 @@
+//! `laterna deploy`
+
+use super::connect::{Client, segment};
+use super::{Failure, Host, swap};
+use std::path::PathBuf;
+
+/// Deploy a component, as if its file had been dropped: it is checked, built alongside the one that serves, and takes its place
+#[derive(clap::Args)]
+pub struct Deploy {
+    /// The component
+    file: PathBuf,
+    /// Its name, where the file is called otherwise
+    #[arg(long)]
+    name: Option<String>,
+    /// The module that it belongs to
+    #[arg(long, default_value = "")]
+    module: String,
+    /// Come back once it is checked, and let it be built meanwhile
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    host: Host,
+}
+
+impl Deploy {
+    pub fn run(self) -> Result<(), Failure> {
+        let bytes = std::fs::read(&self.file).map_err(|error| format!("{}: {error}", self.file.display()))?;
+        let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = self.name.unwrap_or(stem);
+        let path = format!("/components?name={}&module={}", segment(&name), segment(&self.module));
+        let client = Client::connect(&self.host)?;
+        let order = client.post(&path, "application/wasm", &mut bytes.as_slice())?.body;
+        if order["unchanged"] == true {
+            return told(
+                &order,
+                self.host.json,
+                &format!("nothing to do: release {} of `{name}` has these bytes", order["release"]),
+            );
+        }
+        if self.no_wait {
+            return told(
+                &order,
+                self.host.json,
+                &format!("release {} of `{name}` is checked, and is being built", order["release"]),
+            );
+        }
+        swap::wait(&client, &order, self.host.json)
+    }
+}
+
+/// Says what became of an order, for people or for programs.
+pub fn told(order: &serde_json::Value, json: bool, words: &str) -> Result<(), Failure> {
+    if json {
+        println!("{order}");
+    } else {
+        println!("{words}");
+    }
+    Ok(())
+}
