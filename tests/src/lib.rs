@@ -5,6 +5,7 @@ pub mod files;
 pub mod guests;
 pub mod model;
 pub mod random;
+pub mod releases;
 pub mod unsynced;
 
 use serde_json::Value;
@@ -45,7 +46,7 @@ pub fn binary() -> &'static Path {
 }
 
 /// The folder that cargo builds this profile into.
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     // A test is at target/<profile>/deps/<test>.
     let test = std::env::current_exe().expect("a test is a file");
     test.ancestors().nth(2).expect("a test lies in target/<profile>/deps").to_owned()

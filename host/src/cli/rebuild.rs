@@ -9,7 +9,7 @@ use super::{Failure, Host, swap};
 pub struct Rebuild {
     /// The projection
     projection: String,
-    /// The release whose bytes are built [default: the one that serves, or else the last that failed]
+    /// The release whose bytes are built [default: the newest that serves or failed]
     #[arg(long)]
     release: Option<u64>,
     /// Come back at once, and let it be built meanwhile

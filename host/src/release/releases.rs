@@ -85,7 +85,7 @@ impl Board {
 /// What an operator asks of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// Build a release of the same bytes from nothing: of this number, or of the one that serves.
+    /// Build a release of the same bytes from nothing: of this number, or of the newest that serves or failed.
     Rebuild(Option<u64>),
     /// Let this rest from now on.
     Pause(Paused),

@@ -7,6 +7,7 @@ use super::machine::{Event, State};
 use super::releases::Component;
 use super::serving::Serving;
 use super::steward::{Happening, Steward};
+use crate::projector::State as Running;
 use crate::store::Durability;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,25 @@ impl Steward {
             .map_err(|error| Error::Unfit(format!("release {release} of `{name}` cannot come back: {error}")))?;
         self.run_as(name, |component| component.warm = Some(serving));
         Ok(())
+    }
+
+    /// Lets what serves, or follows it, go on from its checkpoint where it halted: what was wrong with the machine may be mended.
+    pub(super) fn restart_halted(&mut self, name: &str) {
+        let Some(component) = self.components.get(name).cloned() else { return };
+        let restarted = |serving: &Option<Arc<Serving>>| {
+            let halted = serving.as_ref().filter(|serving| matches!(serving.running.state(), Running::Halted(_)))?;
+            let Serving { release, plugin, store, .. } = &**halted;
+            let running = self.parts.projector.start(plugin, store, Durability::Serving, false);
+            let running = running
+                .inspect_err(|error| tracing::error!(component = name, release, %error, "it cannot go on"))
+                .ok()?;
+            Some(Arc::new(Serving { release: *release, plugin: plugin.clone(), store: store.clone(), running }))
+        };
+        let (live, warm) = (restarted(&component.live), restarted(&component.warm));
+        self.run_as(name, |component| {
+            component.live = live.or(component.live.take());
+            component.warm = warm.or(component.warm.take());
+        });
     }
 
     /// Shows what was started. What is warm never goes ahead of what serves.

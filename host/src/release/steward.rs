@@ -517,6 +517,7 @@ impl Steward {
                 tracing::warn!(component = name, release, reason = %halt, "the build failed");
                 self.happen(name, &[Happening::new(release, Event::Broke, halt.to_string()).with_code(halt.code())])?;
                 self.let_go_of_candidate(name);
+                self.forget_failed(name);
                 Ok(())
             }
             (State::Returning, projector::State::Halted(halt)) => {
@@ -554,6 +555,13 @@ impl Steward {
             self.parts.forget(name, release);
         }
         Ok(())
+    }
+
+    /// Forgets the bytes of all that failed but the newest.
+    fn forget_failed(&self, name: &str) {
+        let Some(component) = self.components.get(name) else { return };
+        let failed = component.releases.iter().filter(|record| record.state == State::Failed);
+        failed.skip(1).for_each(|record| self.parts.forget(name, record.release));
     }
 
     /// Stops a build, and has its store removed.
@@ -607,6 +615,9 @@ impl Steward {
                 let unchanged = component.paused == paused;
                 self.change(name, |component| component.paused = paused)?;
                 self.tell_paused(name);
+                if paused == Paused::Nothing {
+                    self.restart_halted(name);
+                }
                 Ok(Taken { release: live, unchanged })
             }
             Ask::Remove { purge } => self.remove(name, purge).map(|()| Taken { release: live, unchanged: false }),
@@ -618,9 +629,7 @@ impl Steward {
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
         let record = match release {
             Some(release) => component.release(release),
-            None => component
-                .in_state(|state| state == State::Live)
-                .or_else(|| component.in_state(|state| state == State::Failed)),
+            None => component.in_state(|state| matches!(state, State::Live | State::Failed)),
         };
         let kept = record
             .and_then(|record| Some((record.clone(), std::fs::read(self.parts.bytes_of(name, record.release)).ok()?)));
