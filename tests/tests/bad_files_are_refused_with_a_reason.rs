@@ -83,8 +83,8 @@ fn a_release_that_serves_is_not_touched_by_a_bad_one() {
     let dropped = data.path().join("components/retail.wasm");
     std::fs::write(&dropped, "not what it was").expect("the file is written");
     let server = data.serve();
-    let shown = server.get("/projections/retail").ok();
-    assert_eq!((&shown["live"]["release"], &shown["releases"][0]["state"]), (&1.into(), &"rejected".into()), "{shown}");
+    server.wait_for_release("retail", 2, "rejected");
+    assert_eq!(server.projection("retail")["live"]["release"], 1);
     assert_eq!(server.rows("retail", "customers").len(), 717);
     let status = laterna(["status", "--url", &server.url]);
     let status = String::from_utf8_lossy(&status.stdout).into_owned();

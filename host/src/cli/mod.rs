@@ -77,6 +77,8 @@ type Failure = Box<dyn std::error::Error>;
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let level = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    // A watched folder that goes away is told in our own words.
+    let level = format!("{level},notify=error");
     let filter = EnvFilter::try_from_env("LATERNA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();

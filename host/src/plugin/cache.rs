@@ -39,6 +39,14 @@ pub(super) fn sweep(engine: &Engine, digests: &[&str]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Removes what was compiled for a component.
+pub(super) fn forget(engine: &Engine, digest: &str) {
+    if let Some(file) = file(engine, digest) {
+        // Where it cannot be removed now, it is swept up at a start.
+        let _ = std::fs::remove_file(file);
+    }
+}
+
 fn file(engine: &Engine, digest: &str) -> Option<PathBuf> {
     let mut compiler = DefaultHasher::new();
     engine.wasmtime().precompile_compatibility_hash().hash(&mut compiler);
@@ -59,7 +67,8 @@ fn load(engine: &Engine, file: &std::path::Path) -> Option<Component> {
 
 fn store(component: &Component, file: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     let code = component.serialize()?;
-    let half = file.with_extension("half");
+    // Under a name of its own: the same component may be compiled twice at once.
+    let half = file.with_extension(format!("{}.half", uuid::Uuid::now_v7()));
     let mut written = std::fs::File::create(&half)?;
     written.write_all(blake3::hash(&code).as_bytes())?;
     written.write_all(&code)?;

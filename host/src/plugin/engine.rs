@@ -61,6 +61,11 @@ impl Engine {
         super::cache::sweep(self, digests)
     }
 
+    /// Removes compiled code of the component with this digest.
+    pub fn forget(&self, digest: &str) {
+        super::cache::forget(self, digest);
+    }
+
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.engine
     }

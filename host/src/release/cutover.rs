@@ -121,7 +121,7 @@ impl Steward {
         {
             discard(&before);
         }
-        gone.iter().for_each(|release| self.parts.forget(name, *release));
+        gone.iter().for_each(|release| self.forget(name, *release));
         self.tell_paused(name);
         tracing::info!(component = name, release, "the release serves");
         Ok(())

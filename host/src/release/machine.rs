@@ -106,6 +106,12 @@ impl State {
         matches!(self, Self::Building | Self::Verifying | Self::Live | Self::Warm | Self::Returning)
     }
 
+    /// Its bytes are kept: it runs, will run, or may be built again.
+    #[must_use]
+    pub fn is_needed(self) -> bool {
+        self.is_candidate() || self.has_store() || self == Self::Failed
+    }
+
     /// Its stable name, as it is recorded and shown.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 use super::component::{self, Checked, RejectError};
 use super::control::Record;
+use super::folder::file_of;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
@@ -60,10 +61,18 @@ impl Parts {
         let _ = fs::remove_file(self.bytes_of(name, release));
     }
 
-    /// Reads and checks the bytes that are kept of a release.
+    /// Reads and checks the bytes that are kept of a release. Where they are lost, those of its file in the folder do as well.
     pub(super) fn load(&self, name: &str, record: &Record) -> Result<Plugin, RejectError> {
         let limits = &record.limits.plugin;
-        let bytes = component::read(&self.bytes_of(name, record.release), limits)?;
+        let kept = self.bytes_of(name, record.release);
+        if !kept.exists() {
+            let file = self.data.components().join(file_of(&record.module, name));
+            let bytes = component::read(&file, limits)?;
+            if blake3::hash(&bytes).to_hex().as_str() == record.digest {
+                self.keep(name, record.release, &bytes)?;
+            }
+        }
+        let bytes = component::read(&kept, limits)?;
         let Checked { plugin, .. } = component::check(&self.engine, name, &bytes, limits)?;
         Ok(plugin)
     }

@@ -160,9 +160,7 @@ impl Steward {
     fn sweep(&self) {
         let needed = |name: &str, release: u64| {
             let record = self.components.get(name).and_then(|component| component.release(release));
-            record.is_some_and(|record| {
-                record.state.is_candidate() || record.state.has_store() || record.state == State::Failed
-            })
+            record.is_some_and(|record| record.state.is_needed())
         };
         if let Err(error) = self.parts.sweep(needed) {
             tracing::warn!(%error, "what no release needs could not be removed from the stores' folder");
@@ -171,7 +169,7 @@ impl Steward {
             .components
             .values()
             .flat_map(|component| &component.releases)
-            .filter(|record| record.state.is_candidate() || record.state.has_store())
+            .filter(|record| record.state.is_needed())
             .map(|record| record.digest.as_str())
             .collect();
         if let Err(error) = self.parts.engine.sweep_cache(&digests) {

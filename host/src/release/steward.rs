@@ -422,7 +422,9 @@ impl Steward {
                 let event = if record.state == State::Received { Event::Refused } else { Event::Broke };
                 let refused = Happening::new(release, event, error.to_string()).with_code(error.code());
                 self.happen(name, &[refused])?;
-                self.parts.forget(name, release);
+                if record.state == State::Received {
+                    self.forget(name, release);
+                }
                 return Ok(());
             }
         };
@@ -552,16 +554,29 @@ impl Steward {
             .is_some_and(|record| record.state == State::Retired)
         {
             self.let_go_of_candidate(name);
-            self.parts.forget(name, release);
+            self.forget(name, release);
         }
         Ok(())
+    }
+
+    /// Removes a release's bytes, and its compiled code unless another release has the same.
+    pub(super) fn forget(&self, name: &str, release: u64) {
+        self.parts.forget(name, release);
+        let digest =
+            self.components.get(name).and_then(|component| component.release(release)).map(|record| &record.digest);
+        let mut records = self.components.values().flat_map(|component| &component.releases);
+        if let Some(digest) = digest
+            && !records.any(|record| record.digest == *digest && record.state.is_needed())
+        {
+            self.parts.engine.forget(digest);
+        }
     }
 
     /// Forgets the bytes of all that failed but the newest.
     fn forget_failed(&self, name: &str) {
         let Some(component) = self.components.get(name) else { return };
         let failed = component.releases.iter().filter(|record| record.state == State::Failed);
-        failed.skip(1).for_each(|record| self.parts.forget(name, record.release));
+        failed.skip(1).for_each(|record| self.forget(name, record.release));
     }
 
     /// Stops a build, and has its store removed.
@@ -683,7 +698,7 @@ impl Steward {
             }
         }
         for release in gone {
-            self.parts.forget(name, release);
+            self.forget(name, release);
             // Of one that did not run, nobody else removes it.
             if let Err(error) = store::remove(&self.parts.store_of(name, release)) {
                 tracing::warn!(%error, "a store that nobody needs could not be removed");
