@@ -68,7 +68,7 @@ pub struct Settings {
     /// Milliseconds that the start waits for components that have never served yet [default: 2000]
     #[arg(long, env = "LATERNA_START_MS")]
     pub start_ms: Option<u64>,
-    /// Milliseconds that a release is kept where it stands at most, for another one to take its place [default: 500]
+    /// Milliseconds that a release is kept where it stands at most, for another one to take its place; doubled, four times at most, where that was too short [default: 500]
     #[arg(long, env = "LATERNA_CUTOVER_MS")]
     pub cutover_ms: Option<u64>,
     /// Pages of 4 KiB that a read store may have [default: 16777216]

@@ -93,7 +93,7 @@ fn feed(
                 read_alone(&mut reader, &filter, after, up_to, options)?
             };
             after = through;
-            if !send(Piece { batch, through, at_head: through == visible }) {
+            if !send(Piece { batch, through, at_head: through >= visible }) {
                 return Ok(());
             }
         }

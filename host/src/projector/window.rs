@@ -265,3 +265,113 @@ pub(super) fn envelope<'a>(event: &EventRef<'a>) -> Envelope<'a> {
         metadata: event.metadata,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::workload;
+    use crate::log::{Log, Options};
+    use tempfile::TempDir;
+
+    const EVENTS: u64 = 5_000;
+
+    async fn log() -> (TempDir, Log) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = Log::open(&folder.path().join("log.db"), &Options::default()).expect("a log");
+        workload::write(&log, EVENTS as usize).await.expect("events");
+        (folder, log)
+    }
+
+    fn window(bytes: usize) -> Arc<Window> {
+        Arc::new(Window::new(Limits { bytes, piece_events: 300, piece_bytes: 1 << 20 }))
+    }
+
+    fn paid() -> Filter {
+        Filter::AnyOf { types: vec!["OrderPaid".to_owned()], categories: Vec::new() }
+    }
+
+    /// All that a filter wants between two positions, out of a window.
+    fn taken(place: &Place, log: &mut Reader, filter: &Filter, mut after: u64, up_to: u64) -> Batch {
+        let mut batch = Arc::default();
+        while after < up_to {
+            after = place.piece(log, after, up_to).expect("a piece").select(&mut batch, filter, after, |_| true);
+        }
+        Arc::unwrap_or_clone(batch)
+    }
+
+    fn scanned(log: &mut Reader, filter: &Filter) -> Batch {
+        let mut batch = Batch::default();
+        log.scan(0, EVENTS, filter, |event| {
+            batch.push(&envelope(&event));
+            true
+        })
+        .expect("a scan");
+        batch
+    }
+
+    /// The same events, in the same order, with everything that they carry.
+    fn assert_same(one: &Batch, other: &Batch) {
+        let parts = |batch: &Batch| format!("{:?}", batch.part(0..batch.len()));
+        assert_eq!(one.len(), other.len());
+        assert_eq!(parts(one), parts(other));
+    }
+
+    #[tokio::test]
+    async fn what_stands_close_together_is_read_once() {
+        let (_folder, log) = log().await;
+        let window = window(64 << 20);
+        let (mut reader, one) = (log.reader().expect("a reader"), Place::take(Arc::clone(&window), 0));
+        assert!(!one.advance(0), "it is alone");
+        let other = Place::take(Arc::clone(&window), 1_234);
+        assert!(one.advance(0) && !Place::take(Arc::clone(&window), 10_000_000).advance(10_000_000));
+        // Whatever each of them wants, and wherever each begins, the log is read once.
+        assert_same(&taken(&one, &mut reader, &Filter::All, 0, EVENTS), &scanned(&mut reader, &Filter::All));
+        assert_same(&taken(&other, &mut reader, &paid(), 0, EVENTS), &scanned(&mut reader, &paid()));
+        assert_eq!(taken(&other, &mut reader, &Filter::All, 1_234, 2_345).position(0), Some(1_235));
+        assert_eq!(window.kept().events_read as u64, EVENTS);
+    }
+
+    #[tokio::test]
+    async fn threads_that_want_the_same_piece_wait_for_the_one_who_reads_it() {
+        let (_folder, log) = log().await;
+        let window = window(64 << 20);
+        let whole = scanned(&mut log.reader().expect("a reader"), &paid());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let place = Place::take(Arc::clone(&window), 0);
+                    let mut reader = log.reader().expect("a reader");
+                    assert_same(&taken(&place, &mut reader, &paid(), 0, EVENTS), &whole);
+                });
+            }
+        });
+        assert_eq!(window.kept().events_read as u64, EVENTS);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_and_who_falls_behind_reads_alone() {
+        let (_folder, log) = log().await;
+        let window = window(400_000);
+        let mut reader = log.reader().expect("a reader");
+        let (one, other) = (Place::take(Arc::clone(&window), 0), Place::take(Arc::clone(&window), 0));
+        for up_to in (500..=EVENTS).step_by(500) {
+            taken(&one, &mut reader, &Filter::All, up_to - 500, up_to);
+            let kept = window.kept();
+            assert!(kept.bytes <= 400_000, "{} bytes are kept", kept.bytes);
+            let sum: usize = kept
+                .pieces
+                .values()
+                .map(|slot| match slot {
+                    Slot::Read { piece, .. } => piece.bytes(),
+                    Slot::Reading { .. } => 0,
+                })
+                .sum();
+            assert_eq!(sum, kept.bytes);
+        }
+        // What the other one wants is not kept any more: it is read once more, and is the same.
+        let before = window.kept().events_read as u64;
+        assert_eq!(before, EVENTS);
+        assert_same(&taken(&other, &mut reader, &paid(), 0, EVENTS), &scanned(&mut reader, &paid()));
+        assert!(window.kept().events_read as u64 > before);
+    }
+}

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
+/// How often the time is doubled that a cutover may take.
+const MOST_DOUBLINGS: u32 = 4;
+
 impl Steward {
     /// Lets a release serve that stands where the one stands that serves now, or a little behind it. Where it does not get there
     /// in time, nothing has happened, and it is tried again.
@@ -22,7 +25,9 @@ impl Steward {
             return Ok(());
         };
         let begun = Instant::now();
-        let patience = self.parts.config.cutover;
+        let attempt = (name.to_owned(), release);
+        let attempts = self.attempts.get(&attempt).copied().unwrap_or(0);
+        let patience = self.parts.config.cutover * 2_u32.pow(attempts);
         let Some(blue) = component.live.clone() else {
             let first = Happening::new(release, Event::CutOver, "it is the first one that serves");
             return self.flip(name, &green, None, first);
@@ -37,9 +42,12 @@ impl Steward {
                 position,
                 "not close enough for a cutover yet; it is tried again"
             );
+            // A component whose batches take long is given more time with each attempt.
+            self.attempts.insert(attempt, (attempts + 1).min(MOST_DOUBLINGS));
             self.look_again(name, release, 2 * patience);
             return Ok(());
         }
+        self.attempts.remove(&attempt);
         let took_over = format!("it took over from release {}, which stood at {position}", blue.release);
         let cut_over = Happening::new(release, Event::CutOver, took_over)
             .with_figure("from", blue.release)

@@ -93,6 +93,8 @@ pub(super) struct Steward {
     /// The files that lie in the folder.
     files: BTreeSet<String>,
     checks: Arc<Semaphore>,
+    /// How often the cutover to a release came to nothing, one after another.
+    pub(super) attempts: BTreeMap<(String, u64), u32>,
     pub(super) runtime: Handle,
 }
 
@@ -113,6 +115,7 @@ impl Steward {
             inbox,
             files: BTreeSet::new(),
             checks: Arc::new(Semaphore::new(CHECKS)),
+            attempts: BTreeMap::new(),
             runtime: Handle::current(),
         }
     }
