@@ -6,6 +6,8 @@ pub mod guests;
 pub mod model;
 pub mod random;
 pub mod releases;
+pub mod shop;
+pub mod standing;
 pub mod unsynced;
 
 use serde_json::Value;
