@@ -170,11 +170,17 @@ impl Store {
             Some(store) => store,
             None => connection::open_read_only(&self.inner.path)?,
         };
+        let before = self.progress();
         store.connection.execute_batch("BEGIN")?;
-        // The first read takes the snapshot. The progress is looked at after it, and counts only if it speaks of this one.
+        // The first read takes the snapshot. Progress counts only where it speaks of this one. That of before is looked at, too: by
+        // now the store may be further than the snapshot, and what readers were told already is not taken back.
         let written = checkpoint(&store)?;
-        let progress = self.progress();
-        let position = if progress.written == written { progress.applied } else { written };
+        let position = [before, self.progress()]
+            .iter()
+            .filter(|progress| progress.written == written)
+            .map(|progress| progress.applied)
+            .max()
+            .unwrap_or(written);
         Ok(Snapshot { store: Some(store), position, limits: self.inner.limits.clone() })
     }
 
@@ -243,4 +249,40 @@ fn is_of(path: &Path, identity: &str) -> bool {
     let found = connection::open_writable(path)
         .and_then(|store| store.connection.query_one("SELECT identity FROM laterna_checkpoint", [], |row| row.get(0)));
     matches!(found, Ok::<String, _>(found) if found == identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUNDS: u64 = 2_000;
+
+    #[test]
+    fn what_was_told_is_not_taken_back() {
+        // Given a store that is written, and moved over what is not for its component, in turns,
+        let path = std::env::temp_dir().join(format!("laterna-snapshot-{}.db", uuid::Uuid::now_v7()));
+        let ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT";
+        let store = Store::open(&path, ddl, "it", &Limits::default()).expect("a store");
+        std::thread::scope(|scope| {
+            let writing = store.clone();
+            let writer = scope.spawn(move || {
+                let mut session = writing.fold(Durability::Building).expect("a session");
+                for written in (2..2 * ROUNDS).step_by(2) {
+                    session.begin().expect("it is free");
+                    session.commit(written).expect("it is written");
+                    writing.report(Progress { written, applied: written });
+                    writing.report(Progress { written, applied: written + 1 });
+                }
+            });
+            // when it is read all the while, then no position is behind what was known before.
+            while !writer.is_finished() {
+                let known = store.progress().applied;
+                let snapshot = store.snapshot().expect("a snapshot");
+                assert!(snapshot.position() >= known, "{} after {known}", snapshot.position());
+                store.put_back(snapshot);
+            }
+        });
+        store.rest();
+        store.discard();
+    }
 }
