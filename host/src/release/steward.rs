@@ -707,6 +707,7 @@ impl Steward {
                 tracing::warn!(%error, "a store that nobody needs could not be removed");
             }
         }
+        self.forget_file(&component);
         tracing::info!(component = name, purge, "the component is removed");
         self.show(component);
         Ok(())
@@ -723,6 +724,17 @@ impl Steward {
         }
     }
 
+    /// Withdrawn and deleted, whichever came first: the same file, dropped once more, is meant.
+    fn forget_file(&mut self, component: &Component) {
+        let file = file_of(&component.module, &component.name);
+        if component.removed
+            && component.file_gone
+            && let Err(error) = self.control.write(|control| control.forget_file(&file))
+        {
+            tracing::warn!(component = component.name, %error, "its file could not be forgotten");
+        }
+    }
+
     /// Notes which files lie in the folder. Deleting one withdraws nothing.
     pub(super) fn note_files(&mut self, files: BTreeSet<String>) {
         self.files = files;
@@ -736,13 +748,8 @@ impl Steward {
             .collect();
         for mut component in changed {
             component.file_gone = !component.file_gone;
-            if component.file_gone && component.removed {
-                // Withdrawn and deleted: the same file, dropped once more, is meant.
-                let file = file_of(&component.module, &component.name);
-                if let Err(error) = self.control.write(|control| control.forget_file(&file)) {
-                    tracing::warn!(component = component.name, %error, "its file could not be forgotten");
-                }
-            } else if component.file_gone && component.live.is_some() {
+            self.forget_file(&component);
+            if component.file_gone && component.live.is_some() {
                 tracing::warn!(
                     component = component.name,
                     "its file is gone from the folder; its release goes on serving"
