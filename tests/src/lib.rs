@@ -1,5 +1,6 @@
 //! What the end-to-end tests have in common: the real binary on a data directory of its own, and what is said to it over HTTP.
 
+pub mod cars;
 pub mod feed;
 pub mod files;
 pub mod guests;
