@@ -34,7 +34,7 @@ pub fn serve(
 ) -> Result<(), Failure> {
     let config = settings.complete(data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let address = config.listen;
         let host = Arc::new(host::Host::open(data, config).await?);
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -57,7 +57,10 @@ pub fn serve(
         let closing = tokio::task::spawn_blocking(move || host.close());
         closing.await?;
         Ok(started.await??)
-    })
+    });
+    // Whatever is still under way, such as compiling a component, changes nothing any more.
+    runtime.shutdown_background();
+    served
 }
 
 fn stop_at_signals(host: &Arc<host::Host>) -> Result<(), Failure> {

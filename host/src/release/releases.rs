@@ -1,7 +1,7 @@
 //! What serves, as readers see it, and what can be asked of the one who steers it.
 
 use super::control::{Paused, Record};
-use super::folder::{Folder, Seen, Watch};
+use super::folder::{Folder, Watch};
 use super::machine::State;
 use super::serving::{Parts, Serving};
 use super::steward::{Message, Offer, Origin, Steward};
@@ -253,19 +253,4 @@ fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     // Where the system does not tell, each start of the host counts as one of the machine.
     id.map_or_else(|_| uuid::Uuid::now_v7().to_string(), |id| id.trim().to_owned())
-}
-
-impl Steward {
-    /// Takes in what was seen in the folder.
-    pub(super) fn see(&mut self, seen: Seen) {
-        match seen {
-            Seen::File(file, bytes) => {
-                let offer = Offer { name: file.name, module: file.module, bytes, origin: Origin::Found };
-                if let Err(error) = self.take(offer) {
-                    tracing::error!(%error, "a dropped file could not be taken");
-                }
-            }
-            Seen::All(files) => self.note_files(files),
-        }
-    }
 }

@@ -31,6 +31,8 @@ pub(super) enum Message {
     Seen(Seen),
     /// Bytes are offered by somebody who waits for an answer.
     Offer(Box<Offer>, oneshot::Sender<Result<Taken, Error>>),
+    /// What lies in the folder could not be taken, and is offered again.
+    Again(Box<Offer>),
     /// An operator asks.
     Ask(String, Ask, oneshot::Sender<Result<Taken, Error>>),
     /// A release's bytes were checked.
@@ -125,7 +127,8 @@ impl Steward {
         while let Some(message) = messages.blocking_recv() {
             match message {
                 Message::Seen(seen) => self.see(seen),
-                Message::Offer(offer, answer) => drop(answer.send(self.take(*offer))),
+                Message::Offer(offer, answer) => drop(answer.send(self.take(&offer))),
+                Message::Again(offer) => self.take_found(offer),
                 Message::Ask(name, ask, answer) => drop(answer.send(self.ask(&name, ask))),
                 Message::Checked(name, release, checked) => {
                     if let Err(error) = self.checked(&name, release, *checked) {
@@ -145,50 +148,78 @@ impl Steward {
     }
 
     /// Takes bytes: as a new release, as one that is there already, or refused with its reason recorded.
-    pub(super) fn take(&mut self, offer: Offer) -> Result<Taken, Error> {
+    fn take(&mut self, offer: &Offer) -> Result<Taken, Error> {
         let Offer { name, module, bytes, origin } = offer;
-        let digest = match &bytes {
+        let origin = *origin;
+        let digest = match bytes {
             Ok(bytes) => blake3::hash(bytes).to_hex().to_string(),
             // Remembered by what is wrong with it.
             Err(error) => blake3::hash(error.to_string().as_bytes()).to_hex().to_string(),
         };
-        let file = file_of(&module, &name);
+        let file = file_of(module, name);
         let is_found = origin == Origin::Found;
-        let known = self.components.get(&name);
+        let known = self.components.get(name);
         if is_found && self.control.digest_of(&file)?.as_deref() == Some(&digest) {
             let release = known.and_then(|component| component.releases.first()).map_or(0, |record| record.release);
             return Ok(Taken { release, unchanged: true });
         }
-        let bytes = bytes.and_then(|bytes| self.admit(&name, &module).map(|()| bytes));
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(error) => return self.refuse(&name, &module, digest, origin, &error),
+        let bytes = match (bytes, self.admit(name, module)) {
+            (Ok(bytes), Ok(())) => bytes,
+            (Err(error), _) => return self.refuse(name, module, digest, origin, error),
+            (Ok(_), Err(error)) => return self.refuse(name, module, digest, origin, &error),
         };
-        let same = |record: &&Record| record.digest == digest && record.module == module;
+        let same = |record: &&Record| record.digest == digest && record.module == *module;
         let find = |is: &dyn Fn(State) -> bool| {
             known.and_then(|component| component.in_state(is)).filter(same).map(|record| record.release)
         };
-        let (candidate, live, warm) = (
-            find(&State::is_candidate),
-            find(&|state| state == State::Live),
-            find(&|state| matches!(state, State::Warm | State::Returning)),
-        );
+        // Those that serve or could serve, that is: one that could not be started, or has halted, is built anew.
+        let runs = |serving: Option<&Arc<Serving>>| serving.is_some_and(|serving| serving.running.state().is_folding());
+        let serves = known.is_some_and(|component| component.live.is_some());
+        let can_return = known.is_some_and(|component| component.removed || runs(component.warm.as_ref()));
+        let candidate = find(&State::is_candidate);
+        let live = find(&|state| state == State::Live).filter(|_| serves);
+        let warm = find(&|state| matches!(state, State::Warm | State::Returning)).filter(|_| can_return);
         let taken = match (candidate, live, warm) {
             (Some(release), _, _) => Taken { release, unchanged: true },
             (None, Some(release), _) => {
-                self.supersede(&name, &format!("the bytes of release {release}, which serves, came again"))?;
+                self.supersede(name, &format!("the bytes of release {release}, which serves, came again"))?;
                 Taken { release, unchanged: true }
             }
             (None, None, Some(release)) => {
-                self.recall(&name, "its bytes came again")?;
+                self.recall(name, "its bytes came again")?;
                 Taken { release, unchanged: false }
             }
-            (None, None, None) => return self.receive(&name, &module, &bytes, digest, origin),
+            (None, None, None) => return self.receive(name, module, bytes, digest, origin),
         };
         if is_found {
             self.control.write(|control| control.file(&file, &digest))?;
         }
         Ok(taken)
+    }
+
+    /// Takes what lies in the folder. Where it cannot even be recorded, it is tried again: nobody else will tell of it.
+    fn take_found(&mut self, offer: Box<Offer>) {
+        if let Err(error) = self.take(&offer) {
+            let file = file_of(&offer.module, &offer.name);
+            tracing::error!(file, %error, "a dropped file could not be taken; it is tried again");
+            let inbox = self.inbox.clone();
+            self.runtime.spawn(async move {
+                tokio::time::sleep(AGAIN).await;
+                // Where nobody listens any more, the host is being stopped.
+                let _ = inbox.send(Message::Again(offer)).await;
+            });
+        }
+    }
+
+    /// Takes in what was seen in the folder.
+    pub(super) fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::File(file, bytes) => {
+                let folder::Dropped { name, module, .. } = file;
+                self.take_found(Box::new(Offer { name, module, bytes, origin: Origin::Found }));
+            }
+            Seen::All(files) => self.note_files(files),
+        }
     }
 
     /// Whether a file of this name in this module's folder may be the component.
@@ -736,7 +767,7 @@ impl Steward {
     }
 
     /// Notes which files lie in the folder. Deleting one withdraws nothing.
-    pub(super) fn note_files(&mut self, files: BTreeSet<String>) {
+    fn note_files(&mut self, files: BTreeSet<String>) {
         self.files = files;
         let changed: Vec<Component> = self
             .components

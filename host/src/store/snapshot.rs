@@ -260,9 +260,9 @@ mod tests {
     #[test]
     fn what_was_told_is_not_taken_back() {
         // Given a store that is written, and moved over what is not for its component, in turns,
-        let path = std::env::temp_dir().join(format!("laterna-snapshot-{}.db", uuid::Uuid::now_v7()));
+        let folder = tempfile::tempdir().expect("a folder");
         let ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT";
-        let store = Store::open(&path, ddl, "it", &Limits::default()).expect("a store");
+        let store = Store::open(&folder.path().join("1.db"), ddl, "it", &Limits::default()).expect("a store");
         std::thread::scope(|scope| {
             let writing = store.clone();
             let writer = scope.spawn(move || {
@@ -282,7 +282,5 @@ mod tests {
                 store.put_back(snapshot);
             }
         });
-        store.rest();
-        store.discard();
     }
 }
