@@ -269,8 +269,7 @@ impl Model {
 
     /// Answers whether there are bytes to build from.
     fn rebuild(&mut self) -> bool {
-        let failed = || self.releases.iter().rposition(|release| release.state == State::Failed);
-        let source = self.in_state(State::Live).or_else(failed).map(|source| &self.releases[source]);
+        let source = self.releases.iter().rfind(|release| matches!(release.state, State::Live | State::Failed));
         let bytes = source.filter(|source| source.is_kept).map(|source| source.bytes);
         bytes.is_some_and(|bytes| {
             self.receive(bytes);
