@@ -9,16 +9,22 @@
 //! * [`component`]: a file's bytes, checked as a whole: component, manifest and schema
 //! * `control`: what was deployed and each step of it, on the disk
 //! * [`serving`]: a release that runs
-//! * `steward`: the one thread that takes every step
-//! * `start`: what it takes up again when the host is started
-//! * `cutover`: the moment when another release serves
+//! * `steward`: the one thread that takes every step: it records it, shows it, and acts upon it. It knows
+//!   * `offer`: what becomes of a file that is dropped or uploaded
+//!   * `build`: how a release comes to where it can take over
+//!   * `cutover`: the moment when it does
+//!   * `order`: what operators ask
+//!   * `start`: what is taken up again when the host is started
 //! * [`releases`]: what readers see, and what operators ask
 
+mod build;
 pub mod component;
 mod control;
 mod cutover;
 mod folder;
 pub mod machine;
+mod offer;
+mod order;
 pub mod releases;
 pub mod serving;
 mod start;

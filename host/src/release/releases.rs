@@ -3,8 +3,9 @@
 use super::control::{Paused, Record};
 use super::folder::{Folder, Watch};
 use super::machine::State;
+use super::offer::{Offer, Origin};
 use super::serving::{Parts, Serving};
-use super::steward::{Message, Offer, Origin, Steward};
+use super::steward::{Message, Steward};
 use super::{Error, control::Control};
 use crate::config::Config;
 use crate::data_dir::DataDir;

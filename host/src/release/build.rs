@@ -1,0 +1,209 @@
+//! What is on its way: a release is checked, built, looked after until it can take over, or given up.
+
+use super::Error;
+use super::component::{self, Checked, RejectError};
+use super::control::{Paused, Record};
+use super::machine::{Event, State};
+use super::serving::Serving;
+use super::steward::{Happening, Message, Steward, discard};
+use crate::projector;
+use crate::store::{self, Durability};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Steward {
+    /// Has a release's bytes checked on another thread.
+    pub(super) fn check(&self, name: &str, release: u64, after: Duration) {
+        let Some(record) = self.components.get(name).and_then(|component| component.release(release)) else { return };
+        let (parts, checks, inbox) = (Arc::clone(&self.parts), Arc::clone(&self.checks), self.inbox.clone());
+        let (name, record) = (name.to_owned(), record.clone());
+        self.runtime.spawn(async move {
+            tokio::time::sleep(after).await;
+            let Ok(_turn) = checks.acquire().await else { return };
+            let of = name.clone();
+            let checking = tokio::task::spawn_blocking(move || {
+                let limits = &record.limits.plugin;
+                let bytes = component::read(&parts.bytes_of(&of, release), limits)?;
+                component::check(&parts.engine, &of, &bytes, limits)
+            });
+            let checked = checking.await.unwrap_or_else(|error| Err(RejectError::Start(error.to_string())));
+            // Where nobody listens any more, the host is being stopped.
+            let _ = inbox.send(Message::Checked(name, release, Box::new(checked))).await;
+        });
+    }
+
+    /// Goes on with a release whose bytes were checked: it is built, or refused.
+    pub(super) fn checked(
+        &mut self,
+        name: &str,
+        release: u64,
+        checked: Result<Checked, RejectError>,
+    ) -> Result<(), Error> {
+        let Some(component) = self.components.get(name) else { return Ok(()) };
+        let Some(record) = component.release(release).cloned() else { return Ok(()) };
+        let paused = component.paused != Paused::Nothing;
+        // Another one came meanwhile.
+        if !matches!(record.state, State::Received | State::Checked) {
+            return Ok(());
+        }
+        let plugin = match checked {
+            Ok(Checked { plugin, .. }) => plugin,
+            Err(error) => {
+                tracing::warn!(component = name, release, reason = %error, "the component is refused");
+                let event = if record.state == State::Received { Event::Refused } else { Event::Broke };
+                let refused = Happening::new(release, event, error.to_string()).with_code(error.code());
+                self.happen(name, &[refused])?;
+                if record.state == State::Received {
+                    self.forget(name, release);
+                }
+                return Ok(());
+            }
+        };
+        if record.state == State::Received {
+            if let Some(record) = self.release_mut(name, release) {
+                plugin.manifest().version.clone_into(&mut record.version);
+            }
+            self.happen(name, &[Happening::new(release, Event::Passed, "compiled, described, and in order")])?;
+        }
+        if record.uploaded {
+            self.put_into_folder(name, &record);
+        }
+        let started = store::remove(&self.parts.store_of(name, release))
+            .map_err(|error| RejectError::Start(error.to_string()))
+            .and_then(|()| self.parts.start(name, &record, plugin, Durability::Building, paused));
+        match started {
+            Ok(serving) => {
+                let serving = Arc::new(serving);
+                let boot = self.boot.clone();
+                if let Some(record) = self.release_mut(name, release) {
+                    record.boot = boot;
+                }
+                let started = Happening::new(release, Event::Started, "the log is folded into a store of its own");
+                self.happen(name, &[started.with_figure("head", self.parts.log.head())])?;
+                self.run_candidate(name, serving);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(component = name, release, reason = %error, "the component cannot be built");
+                self.happen(name, &[Happening::new(release, Event::Broke, error.to_string()).with_code(error.code())])
+            }
+        }
+    }
+
+    pub(super) fn release_mut(&mut self, name: &str, release: u64) -> Option<&mut Record> {
+        self.components.get_mut(name)?.releases.iter_mut().find(|record| record.release == release)
+    }
+
+    /// Shows a release that is being built, and sees to it that its way is looked at.
+    pub(super) fn run_candidate(&mut self, name: &str, serving: Arc<Serving>) {
+        let Some(component) = self.components.get(name) else { return };
+        let mut component = component.clone();
+        component.building = Some(Arc::clone(&serving));
+        self.show(component);
+        self.watch(name, &serving);
+    }
+
+    /// Has a release looked at once it is at the head of the log, and once it ends.
+    pub(super) fn watch(&self, name: &str, serving: &Serving) {
+        let (name, release, inbox) = (name.to_owned(), serving.release, self.inbox.clone());
+        let mut state = serving.running.watch_state();
+        self.runtime.spawn(async move {
+            // Where nobody listens any more, the host is being stopped.
+            if state.wait_for(|state| *state != projector::State::CatchingUp).await.is_ok() {
+                let _ = inbox.send(Message::Look(name.clone(), release)).await;
+            }
+            let _ = state.wait_for(|state| !state.is_folding()).await;
+            let _ = inbox.send(Message::Look(name, release)).await;
+        });
+    }
+
+    /// Looks how far a release has come that is on its way, and takes the step that is due.
+    pub(super) fn look(&mut self, name: &str, release: u64) -> Result<(), Error> {
+        let Some(component) = self.components.get(name) else { return Ok(()) };
+        let Some(state) = component.release(release).map(|record| record.state) else { return Ok(()) };
+        let Some(serving) = component.running().find(|serving| serving.release == release).cloned() else {
+            return Ok(());
+        };
+        match (state, serving.running.state()) {
+            (State::Building | State::Verifying, projector::State::Halted(halt)) => {
+                tracing::warn!(component = name, release, reason = %halt, "the build failed");
+                self.happen(name, &[Happening::new(release, Event::Broke, halt.to_string()).with_code(halt.code())])?;
+                self.let_go_of_candidate(name);
+                self.forget_failed(name);
+                Ok(())
+            }
+            (State::Returning, projector::State::Halted(halt)) => {
+                let reason = format!("it cannot come back: {halt}");
+                self.happen(name, &[Happening::new(release, Event::Broke, reason).with_code(halt.code())])
+            }
+            (State::Building, projector::State::Following) => {
+                let applied = serving.store.progress().applied;
+                let (events, seconds) = serving.running.covered(applied);
+                let caught_up = Happening::new(release, Event::CaughtUp, "at the head of the log, and durable")
+                    .with_figure("events", events)
+                    .with_figure("seconds", seconds)
+                    .with_figure("rate", (events as f64 / seconds).round());
+                self.happen(name, &[caught_up])?;
+                self.cut_over(name, release)
+            }
+            (State::Verifying | State::Returning, projector::State::Following) => self.cut_over(name, release),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn look_again(&self, name: &str, release: u64, after: Duration) {
+        let (name, inbox) = (name.to_owned(), self.inbox.clone());
+        self.runtime.spawn(async move {
+            tokio::time::sleep(after).await;
+            let _ = inbox.send(Message::Look(name, release)).await;
+        });
+    }
+
+    /// Ends what was on its way to serve for the first time, and lets one that was to come back stay warm.
+    pub(super) fn supersede(&mut self, name: &str, reason: &str) -> Result<(), Error> {
+        let Some(component) = self.components.get(name) else { return Ok(()) };
+        let on_its_way = component.in_state(|state| state.is_candidate() || state == State::Returning);
+        let Some(release) = on_its_way.map(|record| record.release) else { return Ok(()) };
+        self.happen(name, &[Happening::new(release, Event::Superseded, reason)])?;
+        if self
+            .components
+            .get(name)
+            .and_then(|component| component.release(release))
+            .is_some_and(|record| record.state == State::Retired)
+        {
+            self.let_go_of_candidate(name);
+            self.forget(name, release);
+        }
+        Ok(())
+    }
+
+    /// Stops a build, and has its store removed.
+    pub(super) fn let_go_of_candidate(&mut self, name: &str) {
+        let Some(component) = self.components.get(name) else { return };
+        let mut component = component.clone();
+        if let Some(serving) = component.building.take() {
+            discard(&serving);
+        }
+        self.show(component);
+    }
+
+    /// Forgets the bytes of all that failed but the newest.
+    pub(super) fn forget_failed(&self, name: &str) {
+        let Some(component) = self.components.get(name) else { return };
+        let failed = component.releases.iter().filter(|record| record.state == State::Failed);
+        failed.skip(1).for_each(|record| self.forget(name, record.release));
+    }
+
+    /// Removes a release's bytes, and its compiled code unless another release has the same.
+    pub(super) fn forget(&self, name: &str, release: u64) {
+        self.parts.forget(name, release);
+        let digest =
+            self.components.get(name).and_then(|component| component.release(release)).map(|record| &record.digest);
+        let mut records = self.components.values().flat_map(|component| &component.releases);
+        if let Some(digest) = digest
+            && !records.any(|record| record.digest == *digest && record.state.is_needed())
+        {
+            self.parts.engine.forget(digest);
+        }
+    }
+}

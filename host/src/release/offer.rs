@@ -1,0 +1,284 @@
+//! What is offered: bytes that lie in the folder, or come over HTTP, become a release, or are one already, or are refused.
+
+use super::Error;
+use super::component::RejectError;
+use super::control::{self, Figures, Limits, Paused, Record, Step};
+use super::folder::{self, Seen, file_of};
+use super::machine::{Event, State};
+use super::releases::{Component, Taken};
+use super::serving::Serving;
+use super::steward::{AGAIN, Happening, Message, Steward};
+use crate::plugin::is_name;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes that somebody wants deployed.
+pub(super) struct Offer {
+    pub(super) name: String,
+    pub(super) module: String,
+    pub(super) bytes: Result<Vec<u8>, RejectError>,
+    pub(super) origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// They lie in the folder.
+    Found,
+    /// They came over HTTP.
+    Uploaded,
+    /// They are kept from an earlier release.
+    Kept,
+}
+
+impl Steward {
+    /// Takes in what was seen in the folder.
+    pub(super) fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::File(file, bytes) => {
+                let folder::Dropped { name, module, .. } = file;
+                self.take_found(Box::new(Offer { name, module, bytes, origin: Origin::Found }));
+            }
+            Seen::All(files) => self.note_files(files),
+        }
+    }
+
+    /// Takes what lies in the folder. Where it cannot even be recorded, it is tried again: nobody else will tell of it.
+    pub(super) fn take_found(&mut self, offer: Box<Offer>) {
+        if let Err(error) = self.take(&offer) {
+            let file = file_of(&offer.module, &offer.name);
+            tracing::error!(file, %error, "a dropped file could not be taken; it is tried again");
+            let inbox = self.inbox.clone();
+            self.runtime.spawn(async move {
+                tokio::time::sleep(AGAIN).await;
+                // Where nobody listens any more, the host is being stopped.
+                let _ = inbox.send(Message::Again(offer)).await;
+            });
+        }
+    }
+
+    /// Takes bytes: as a new release, as one that is there already, or refused with its reason recorded.
+    pub(super) fn take(&mut self, offer: &Offer) -> Result<Taken, Error> {
+        let Offer { name, module, bytes, origin } = offer;
+        let origin = *origin;
+        let digest = match bytes {
+            Ok(bytes) => blake3::hash(bytes).to_hex().to_string(),
+            // Remembered by what is wrong with it.
+            Err(error) => blake3::hash(error.to_string().as_bytes()).to_hex().to_string(),
+        };
+        let file = file_of(module, name);
+        let is_found = origin == Origin::Found;
+        let known = self.components.get(name);
+        if is_found && self.control.digest_of(&file)?.as_deref() == Some(&digest) {
+            let release = known.and_then(|component| component.releases.first()).map_or(0, |record| record.release);
+            return Ok(Taken { release, unchanged: true });
+        }
+        let bytes = match (bytes, self.admit(name, module)) {
+            (Ok(bytes), Ok(())) => bytes,
+            (Err(error), _) => return self.refuse(name, module, digest, origin, error),
+            (Ok(_), Err(error)) => return self.refuse(name, module, digest, origin, &error),
+        };
+        let same = |record: &&Record| record.digest == digest && record.module == *module;
+        let find = |is: &dyn Fn(State) -> bool| {
+            known.and_then(|component| component.in_state(is)).filter(same).map(|record| record.release)
+        };
+        // Those that serve or could serve, that is: one that could not be started, or has halted, is built anew.
+        let runs = |serving: Option<&Arc<Serving>>| serving.is_some_and(|serving| serving.running.state().is_folding());
+        let serves = known.is_some_and(|component| component.live.is_some());
+        let can_return = known.is_some_and(|component| component.removed || runs(component.warm.as_ref()));
+        let candidate = find(&State::is_candidate);
+        let live = find(&|state| state == State::Live).filter(|_| serves);
+        let warm = find(&|state| matches!(state, State::Warm | State::Returning)).filter(|_| can_return);
+        let taken = match (candidate, live, warm) {
+            (Some(release), _, _) => Taken { release, unchanged: true },
+            (None, Some(release), _) => {
+                self.supersede(name, &format!("the bytes of release {release}, which serves, came again"))?;
+                Taken { release, unchanged: true }
+            }
+            (None, None, Some(release)) => {
+                self.recall(name, "its bytes came again")?;
+                Taken { release, unchanged: false }
+            }
+            (None, None, None) => return self.receive(name, module, bytes, digest, origin),
+        };
+        if is_found {
+            self.control.write(|control| control.file(&file, &digest))?;
+        }
+        Ok(taken)
+    }
+
+    /// Whether a file of this name in this module's folder may be the component.
+    pub(super) fn admit(&self, name: &str, module: &str) -> Result<(), RejectError> {
+        if !is_name(name) || !(module.is_empty() || is_name(module)) {
+            return Err(RejectError::NoName(file_of(module, name).trim_end_matches(".wasm").to_owned()));
+        }
+        if let Some(component) = self.components.get(name)
+            && component.module != module
+            && !component.removed
+            && component.in_state(|state| state.is_candidate() || state.has_store()).is_some()
+        {
+            let other = file_of(&component.module, name);
+            // A file that was moved to another folder takes its component along.
+            if self.parts.data.components().join(&other).exists() {
+                return Err(RejectError::Twice(other));
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a file that is refused before anything is kept of it.
+    pub(super) fn refuse(
+        &mut self,
+        name: &str,
+        module: &str,
+        digest: String,
+        origin: Origin,
+        error: &RejectError,
+    ) -> Result<Taken, Error> {
+        let mut component = self.component(name, module);
+        let record = self.record(&component, module, digest, 0, origin);
+        let release = record.release;
+        component.releases.insert(0, record);
+        tracing::warn!(component = name, release, reason = %error, "the component is refused");
+        let refused = Happening::new(release, Event::Refused, error.to_string()).with_code(error.code());
+        let before = self.components.insert(name.to_owned(), component);
+        let file = (origin == Origin::Found).then(|| file_of(module, name));
+        if let Err(error) = self.happen_with_file(name, &[refused], file.as_deref()) {
+            self.put_back(name, before);
+            return Err(error);
+        }
+        Ok(Taken { release, unchanged: false })
+    }
+
+    /// Keeps the bytes of a new release and has them checked. Whatever was on its way before makes room.
+    pub(super) fn receive(
+        &mut self,
+        name: &str,
+        module: &str,
+        bytes: &[u8],
+        digest: String,
+        origin: Origin,
+    ) -> Result<Taken, Error> {
+        let mut component = self.component(name, module);
+        let record = self.record(&component, module, digest, bytes.len(), origin);
+        let release = record.release;
+        self.parts.keep(name, release, bytes).map_err(Error::Keep)?;
+        self.supersede(name, &format!("release {release} came before it served"))?;
+        // As it is after that.
+        let before = self.components.get(name).cloned();
+        component = before.clone().unwrap_or(component);
+        component.releases.insert(0, record);
+        module.clone_into(&mut component.module);
+        component.removed = false;
+        self.components.insert(name.to_owned(), component);
+        let file = (origin == Origin::Found).then(|| file_of(module, name));
+        if let Err(error) = self.happen_with_file(name, &[], file.as_deref()) {
+            self.put_back(name, before);
+            return Err(error);
+        }
+        tracing::info!(component = name, release, "the component is checked");
+        self.check(name, release, Duration::ZERO);
+        Ok(Taken { release, unchanged: false })
+    }
+
+    /// A component as it is, or as it begins.
+    pub(super) fn component(&self, name: &str, module: &str) -> Component {
+        self.components.get(name).cloned().unwrap_or_else(|| Component {
+            name: name.to_owned(),
+            module: module.to_owned(),
+            paused: Paused::default(),
+            removed: false,
+            file_gone: false,
+            releases: Vec::new(),
+            live: None,
+            building: None,
+            warm: None,
+        })
+    }
+
+    /// The record of a new release, with its first step.
+    pub(super) fn record(
+        &self,
+        component: &Component,
+        module: &str,
+        digest: String,
+        bytes: usize,
+        origin: Origin,
+    ) -> Record {
+        let config = &self.parts.config;
+        let reason = match origin {
+            Origin::Found => format!("dropped as {}", file_of(module, &component.name)),
+            Origin::Uploaded => "uploaded".to_owned(),
+            Origin::Kept => "rebuilt".to_owned(),
+        };
+        let first = Step {
+            state: State::Received,
+            code: String::new(),
+            reason: reason.clone(),
+            position: None,
+            figures: Figures::from_iter([("bytes".to_owned(), bytes.into())]),
+            at_us: control::now_us(),
+        };
+        Record {
+            release: component.releases.first().map_or(0, |newest| newest.release) + 1,
+            version: String::new(),
+            module: module.to_owned(),
+            digest,
+            limits: Limits { plugin: config.plugin.clone(), store_pages: config.store.pages },
+            state: State::Received,
+            code: String::new(),
+            reason,
+            steps: vec![first],
+            uploaded: origin == Origin::Uploaded,
+            boot: self.boot.clone(),
+        }
+    }
+
+    /// Puts what came over HTTP where a file would have been dropped.
+    pub(super) fn put_into_folder(&mut self, name: &str, record: &Record) {
+        let file = file_of(&record.module, name);
+        let put = std::fs::read(self.parts.bytes_of(name, record.release)).map_err(Error::Keep).and_then(|bytes| {
+            // Remembered first, so that it is not taken for a new one.
+            self.control.write(|control| control.file(&file, &record.digest))?;
+            folder::put(&self.parts.data.components(), &record.module, name, &bytes).map_err(Error::Keep)
+        });
+        if let Err(error) = put {
+            tracing::warn!(component = name, %error, "the uploaded component is deployed, and could not be put into the folder");
+        }
+    }
+
+    /// Notes which files lie in the folder. Deleting one withdraws nothing.
+    pub(super) fn note_files(&mut self, files: BTreeSet<String>) {
+        self.files = files;
+        let changed: Vec<Component> = self
+            .components
+            .values()
+            .filter(|component| {
+                component.file_gone == self.files.contains(&file_of(&component.module, &component.name))
+            })
+            .cloned()
+            .collect();
+        for mut component in changed {
+            component.file_gone = !component.file_gone;
+            self.forget_file(&component);
+            if component.file_gone && component.live.is_some() {
+                tracing::warn!(
+                    component = component.name,
+                    "its file is gone from the folder; its release goes on serving"
+                );
+            }
+            self.show(component);
+        }
+    }
+
+    /// Withdrawn and deleted, whichever came first: the same file, dropped once more, is meant.
+    pub(super) fn forget_file(&mut self, component: &Component) {
+        let file = file_of(&component.module, &component.name);
+        if component.removed
+            && component.file_gone
+            && let Err(error) = self.control.write(|control| control.forget_file(&file))
+        {
+            tracing::warn!(component = component.name, %error, "its file could not be forgotten");
+        }
+    }
+}

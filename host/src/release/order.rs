@@ -1,0 +1,144 @@
+//! What operators ask: rebuild, pause, resume, roll back, remove.
+
+use super::Error;
+use super::control::{Paused, Record};
+use super::machine::{Event, State};
+use super::offer::Origin;
+use super::releases::{Ask, Taken};
+use super::steward::{Happening, Steward};
+use crate::projector;
+use crate::store;
+
+impl Steward {
+    /// Does what an operator asks.
+    pub(super) fn ask(&mut self, name: &str, ask: Ask) -> Result<Taken, Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let live = component.in_state(|state| state == State::Live).map_or(0, |record| record.release);
+        if component.removed && !matches!(ask, Ask::Remove { .. }) {
+            return Err(Error::Unfit(format!("`{name}` was removed: deploy its file again first")));
+        }
+        match ask {
+            Ask::Rebuild(release) => self.rebuild(name, release),
+            Ask::RollBack => {
+                let release = self.recall(name, "rolled back")?;
+                Ok(Taken { release, unchanged: false })
+            }
+            Ask::Pause(paused) => {
+                let unchanged = component.paused == paused;
+                self.change(name, |component| component.paused = paused)?;
+                self.tell_paused(name);
+                if paused == Paused::Nothing {
+                    self.restart_halted(name);
+                }
+                Ok(Taken { release: live, unchanged })
+            }
+            Ask::Remove { purge } => self.remove(name, purge).map(|()| Taken { release: live, unchanged: false }),
+        }
+    }
+
+    /// Builds a new release of bytes that are kept.
+    pub(super) fn rebuild(&mut self, name: &str, release: Option<u64>) -> Result<Taken, Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let record = match release {
+            Some(release) => component.release(release),
+            None => component.in_state(|state| matches!(state, State::Live | State::Failed)),
+        };
+        let kept = record
+            .and_then(|record| Some((record.clone(), std::fs::read(self.parts.bytes_of(name, record.release)).ok()?)));
+        let Some((record, bytes)) = kept else {
+            return Err(Error::Unfit(match release {
+                Some(release) => {
+                    format!("the bytes of release {release} of `{name}` are not kept: deploy its file again")
+                }
+                None => format!("`{name}` has no release whose bytes are kept: deploy its file again"),
+            }));
+        };
+        let Record { module, digest, .. } = record;
+        self.receive(name, &module, &bytes, digest, Origin::Kept)
+    }
+
+    /// Lets the release that served before serve again, once it stands where the one stands that serves now.
+    pub(super) fn recall(&mut self, name: &str, reason: &str) -> Result<u64, Error> {
+        let nothing =
+            || Error::Unfit(format!("`{name}` has no release to go back to: one is kept from the first swap on"));
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let warm = component.in_state(|state| matches!(state, State::Warm | State::Returning)).ok_or_else(nothing)?;
+        let (release, is_returning) = (warm.release, warm.state == State::Returning);
+        if is_returning {
+            return Ok(release);
+        }
+        if component.warm.is_none() {
+            self.revive(name, release)?;
+        }
+        let warm = self.components.get(name).and_then(|component| component.warm.clone()).ok_or_else(nothing)?;
+        if let projector::State::Halted(halt) = warm.running.state() {
+            return Err(Error::Unfit(format!("release {release} of `{name}` cannot come back: it halted: {halt}")));
+        }
+        self.supersede(name, &format!("release {release} is called back"))?;
+        self.happen(name, &[Happening::new(release, Event::Recalled, reason)])?;
+        self.change(name, |component| component.removed = false)?;
+        self.watch(name, &warm);
+        Ok(release)
+    }
+
+    /// Withdraws a component: nothing of it serves or folds any more.
+    pub(super) fn remove(&mut self, name: &str, purge: bool) -> Result<(), Error> {
+        self.supersede(name, "the component was removed")?;
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let in_state = |wanted| component.in_state(|state| state == wanted).map(|record| record.release);
+        let (live, warm) = (in_state(State::Live), in_state(State::Warm));
+        let mut happenings = Vec::new();
+        // The one that serves is kept, the one before it only where none does.
+        let expired = "the component was removed";
+        happenings
+            .extend(warm.filter(|_| purge || live.is_some()).map(|warm| Happening::new(warm, Event::Expired, expired)));
+        let kept = "the component was removed; its store is kept";
+        happenings.extend(live.map(|live| match purge {
+            true => Happening::new(live, Event::Expired, expired),
+            false => Happening::new(live, Event::Withdrawn, kept),
+        }));
+        let gone: Vec<u64> = happenings
+            .iter()
+            .filter(|happening| happening.event == Event::Expired)
+            .map(|happening| happening.release)
+            .collect();
+        let before = self.components.get(name).cloned();
+        if let Some(component) = self.components.get_mut(name) {
+            component.removed = true;
+        }
+        if let Err(error) = self.happen(name, &happenings) {
+            self.put_back(name, before);
+            return Err(error);
+        }
+        let Some(component) = self.components.get(name) else { return Ok(()) };
+        let mut component = component.clone();
+        for serving in [component.live.take(), component.warm.take()].into_iter().flatten() {
+            serving.running.begin_stop();
+            if gone.contains(&serving.release) {
+                serving.store.discard();
+            }
+        }
+        for release in gone {
+            self.forget(name, release);
+            // Of one that did not run, nobody else removes it.
+            if let Err(error) = store::remove(&self.parts.store_of(name, release)) {
+                tracing::warn!(%error, "a store that nobody needs could not be removed");
+            }
+        }
+        self.forget_file(&component);
+        tracing::info!(component = name, purge, "the component is removed");
+        self.show(component);
+        Ok(())
+    }
+
+    /// Tells everything of a component whether it rests.
+    pub(super) fn tell_paused(&self, name: &str) {
+        let Some(component) = self.components.get(name) else { return };
+        if let Some(building) = &component.building {
+            building.running.pause(component.paused != Paused::Nothing);
+        }
+        for serving in [&component.live, &component.warm].into_iter().flatten() {
+            serving.running.pause(component.paused == Paused::Everything);
+        }
+    }
+}
