@@ -185,13 +185,13 @@ impl Control {
         Ok(components)
     }
 
-    /// The newest releases of a component, newest first.
-    pub(super) fn releases(&self, component: &str, limit: usize) -> Result<Vec<Record>, Error> {
+    /// The releases of a component, newest first.
+    pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT number, version, module, digest, limits, state, uploaded, boot FROM releases
-             WHERE component = ?1 ORDER BY number DESC LIMIT ?2",
+             WHERE component = ?1 ORDER BY number DESC",
         )?;
-        let mut rows = statement.query(params![component, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let mut rows = statement.query([component])?;
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;

@@ -95,10 +95,15 @@ impl Steward {
                 self.supersede(name, &format!("the bytes of release {release}, which serves, came again"))?;
                 Taken { release, unchanged: true }
             }
-            (None, None, Some(release)) => {
-                self.recall(name, "its bytes came again")?;
-                Taken { release, unchanged: false }
-            }
+            (None, None, Some(release)) => match self.recall(name, "its bytes came again") {
+                Ok(_) => Taken { release, unchanged: false },
+                // Its store or its bytes are lost: it is built anew.
+                Err(Error::Unfit(why)) => {
+                    tracing::warn!(component = name, release, why, "it is built anew");
+                    return self.receive(name, module, bytes, digest, origin);
+                }
+                Err(error) => return Err(error),
+            },
             (None, None, None) => return self.receive(name, module, bytes, digest, origin),
         };
         if is_found {

@@ -6,7 +6,7 @@ use super::control::{Paused, Record};
 use super::machine::{Event, State};
 use super::releases::Component;
 use super::serving::Serving;
-use super::steward::{Happening, Steward};
+use super::steward::{Happening, Steward, remember_newest};
 use crate::projector::State as Running;
 use crate::store::Durability;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ impl Steward {
     /// `control.db` cannot be read or written.
     pub(super) fn resume(&mut self) -> Result<(), Error> {
         for recorded in self.control.components()? {
-            let releases = self.control.releases(&recorded.name, usize::MAX)?;
+            let mut releases = self.control.releases(&recorded.name)?;
+            remember_newest(&mut releases);
             let super::control::Component { name, module, paused, removed } = recorded;
             self.show(Component {
                 name: name.clone(),

@@ -184,12 +184,7 @@ impl Steward {
             component.releases.iter().filter(is_touched).try_for_each(|record| control.release(name, record))?;
             file.map_or(Ok(()), |file| control.file(file, &digest))
         })?;
-        let mut ended = 0;
-        component.releases.retain(|record| {
-            let has_ended = !record.state.is_candidate() && !record.state.has_store();
-            ended += usize::from(has_ended);
-            !has_ended || ended <= HISTORY
-        });
+        remember_newest(&mut component.releases);
         self.show(component);
         Ok(())
     }
@@ -209,6 +204,16 @@ impl Steward {
         self.show(component);
         Ok(())
     }
+}
+
+/// Keeps those that run or will run, and the newest of the others. `control.db` has them all.
+pub(super) fn remember_newest(releases: &mut Vec<Record>) {
+    let mut ended = 0;
+    releases.retain(|record| {
+        let has_ended = !record.state.is_candidate() && !record.state.has_store();
+        ended += usize::from(has_ended);
+        !has_ended || ended <= HISTORY
+    });
 }
 
 /// Stops a release, and has its store removed once nobody reads it any more.
