@@ -127,7 +127,9 @@ impl Steward {
         match (state, serving.running.state()) {
             (State::Building | State::Verifying, projector::State::Halted(halt)) => {
                 tracing::warn!(component = name, release, reason = %halt, "the build failed");
-                self.happen(name, &[Happening::new(release, Event::Broke, halt.to_string()).with_code(halt.code())])?;
+                let broke = Happening::new(release, Event::Broke, halt.to_string()).with_code(halt.code());
+                // Its thread has ended. What it wrote may be what fills the disk, so that nothing can be recorded.
+                self.happen(name, &[broke]).inspect_err(|_| self.parts.remove_store(name, release))?;
                 self.let_go_of_candidate(name);
                 self.forget_failed(name);
                 Ok(())

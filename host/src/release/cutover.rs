@@ -124,12 +124,14 @@ impl Steward {
         {
             warm.running.follow(Some(green.store.watch_progress()));
         }
-        if let Some(before) = before
-            && gone.contains(&before.release)
-        {
-            discard(&before);
+        for release in gone {
+            self.forget(name, release);
+            match &before {
+                Some(before) if before.release == release => discard(before),
+                // Of one that does not run, nobody else removes it.
+                _ => self.parts.remove_store(name, release),
+            }
         }
-        gone.iter().for_each(|release| self.forget(name, *release));
         self.tell_paused(name);
         tracing::info!(component = name, release, "the release serves");
         Ok(())

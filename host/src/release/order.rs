@@ -7,7 +7,6 @@ use super::offer::Origin;
 use super::releases::{Ask, Taken};
 use super::steward::{Happening, Steward};
 use crate::projector;
-use crate::store;
 
 impl Steward {
     /// Does what an operator asks.
@@ -121,9 +120,7 @@ impl Steward {
         for release in gone {
             self.forget(name, release);
             // Of one that did not run, nobody else removes it.
-            if let Err(error) = store::remove(&self.parts.store_of(name, release)) {
-                tracing::warn!(%error, "a store that nobody needs could not be removed");
-            }
+            self.parts.remove_store(name, release);
         }
         self.forget_file(&component);
         tracing::info!(component = name, purge, "the component is removed");

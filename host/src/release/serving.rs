@@ -61,6 +61,13 @@ impl Parts {
         let _ = fs::remove_file(self.bytes_of(name, release));
     }
 
+    /// Removes a release's store. Where that fails it is swept up at the next start.
+    pub(super) fn remove_store(&self, name: &str, release: u64) {
+        if let Err(error) = store::remove(&self.store_of(name, release)) {
+            tracing::warn!(%error, "a store that nobody needs could not be removed");
+        }
+    }
+
     /// Reads and checks the bytes that are kept of a release. Where they are lost, those of its file in the folder do as well.
     pub(super) fn load(&self, name: &str, record: &Record) -> Result<Plugin, RejectError> {
         let limits = &record.limits.plugin;
