@@ -9,15 +9,19 @@ use laterna_tests::files::{self, contents, copy_database};
 use laterna_tests::random::seeded;
 use laterna_tests::releases::variant;
 use laterna_tests::shop::Shop;
-use laterna_tests::{Answer, Client, Data, component, online_retail_events};
+use laterna_tests::{Answer, BREATH, Client, Data, PATIENCE, component, online_retail_events};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 const SWAPS: usize = 50;
 const CLIENTS: usize = 4;
+/// Events of an append that is a burst, and how rare these are: what folds slower than another falls behind it then.
+const BURST: usize = 40;
+const BURSTS_ONE_IN: u8 = 40;
 const COUNTRIES: &[&str] = &["United Kingdom", "France", "Germany", "EIRE", "Atlantis"];
 
 /// What everybody knows.
@@ -101,17 +105,18 @@ fn fifty_swaps_under_constant_appends() {
     // when it is swapped again and again, while one appends and several ask, then everyone is answered rightly.
     let asked: usize = std::thread::scope(|scope| {
         let end = End(&world.is_over);
-        let writer = scope.spawn(|| append(&world, &sample));
+        let (world, sample, forked) = (&world, &sample, random.fork());
+        let writer = scope.spawn(move || append(world, sample, forked));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
-                let (world, random) = (&world, random.fork());
+                let random = random.fork();
                 scope.spawn(move || ask(world, random))
             })
             .collect();
         for swap in 1..=SWAPS {
             let ended = writer.is_finished() || clients.iter().any(|client| client.is_finished());
             assert!(!ended, "someone gave up before swap {swap}");
-            swap_once(&world, &data, &bytes, swap, &mut random);
+            swap_once(world, &data, &bytes, swap, &mut random);
         }
         drop(end);
         writer.join().expect("every append is taken");
@@ -165,20 +170,19 @@ fn events() -> Vec<Value> {
     events.flatten().collect()
 }
 
-/// Appends the events one by one, under new ids each time around; each is counted before it is sent, so that whoever reads it finds
-/// it counted.
-fn append(world: &World, events: &[Value]) {
-    for (number, event) in events.iter().cycle().enumerate() {
-        if !world.goes_on() {
-            return;
+/// Appends the events, one by one or in bursts, under new ids each time around; each is counted before it is sent, so that whoever
+/// reads it finds it counted.
+fn append(world: &World, events: &[Value], mut random: Rng) {
+    let mut events = (0..).flat_map(|round| events.iter().map(move |event| (round, event.clone())));
+    while world.goes_on() {
+        let burst = if random.u8(..BURSTS_ONE_IN) == 0 { BURST } else { 1 };
+        let mut lines = String::new();
+        for (round, mut event) in events.by_ref().take(burst) {
+            event["id"] = format!("{} {round}", event["id"]).into();
+            world.shop.write().expect("nobody panicked").count(&event);
+            lines += &format!("{event}\n");
         }
-        let mut event = event.clone();
-        event["id"] = format!("{} {}", event["id"], number / events.len()).into();
-        let stream = event.as_object_mut().expect("an object").remove("stream").expect("a stream");
-        world.shop.write().expect("nobody panicked").count(&event);
-        let path = format!("/streams/{}/events", stream.as_str().expect("text"));
-        let appended = world.client.post(&path, &json!({ "events": [event] })).ok();
-        let position = appended["last_position"].as_u64().expect("a position");
+        let position = world.client.import(&lines).ok()["last_position"].as_u64().expect("a position");
         assert_eq!(position, world.shop().head());
         world.acknowledged.store(position, Ordering::SeqCst);
     }
@@ -211,8 +215,10 @@ fn ask(world: &World, mut random: Rng) -> usize {
         position = told;
         asked += 1;
 
-        let ready = world.client.get("/health/ready");
-        assert_eq!(ready.status, 200, "{ready:?}");
+        if random.u8(..8) == 0 {
+            let ready = world.client.get("/health/ready");
+            assert_eq!(ready.status, 200, "{ready:?}");
+        }
     }
     asked
 }
@@ -267,6 +273,15 @@ fn swap_once(world: &World, data: &Data, bytes: &[u8], swap: usize, random: &mut
     }
     client.wait_until("retail", |standing| standing.live == Some(next));
     world.lives.end();
+    // It goes on from there.
+    let (begun, swapped_at) = (Instant::now(), world.acknowledged.load(Ordering::SeqCst));
+    while world.acknowledged.load(Ordering::SeqCst) == swapped_at {
+        assert!(begun.elapsed() < PATIENCE, "nothing is appended any more");
+        std::thread::sleep(BREATH);
+    }
+    let path = format!("/projections/retail/tables/totals?timeout=30&min_position={}", swapped_at + 1);
+    let answer = client.get(&path);
+    assert_eq!((answer.status, answer.header("laterna-release")), (200, Some(next.to_string().as_str())), "{answer:?}");
     println!("swap {swap}: release {next} is {how}, at {}", world.acknowledged.load(Ordering::SeqCst));
 }
 
