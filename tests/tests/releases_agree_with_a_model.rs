@@ -239,7 +239,8 @@ impl Model {
         self.supersede();
         let state = if bytes.may_be_deployed() { State::Building } else { State::Rejected };
         self.releases.push(Release { bytes, state, is_kept: bytes.may_be_deployed() });
-        self.removed = false;
+        // A component that was removed is back with one that may be deployed.
+        self.removed &= !bytes.may_be_deployed();
     }
 
     fn supersede(&mut self) {
@@ -253,6 +254,9 @@ impl Model {
 
     fn end(&mut self, release: usize, state: State) {
         self.releases[release].state = state;
+        // Of those that failed the newest is kept.
+        let failed = self.releases.iter_mut().filter(|release| release.state == State::Failed);
+        failed.for_each(|failed| failed.is_kept = false);
         self.releases[release].is_kept = state == State::Failed;
     }
 
@@ -617,8 +621,10 @@ impl World {
     fn wait_until_it_agrees(&mut self) {
         let begun = Instant::now();
         loop {
-            let standing = Standing::of(&self.client().get("/projections/cars"));
-            if self.model.agrees(&standing) {
+            // One that was removed is back once what was deployed is checked.
+            let shown = self.client().get("/projections/cars");
+            let standing = (shown.status == 200).then(|| Standing::of(&shown));
+            if standing.as_ref().is_some_and(|standing| self.model.agrees(standing)) {
                 return;
             }
             assert!(begun.elapsed() < PATIENCE, "the host says {standing:#?}\nand the model {:#?}", self.model);

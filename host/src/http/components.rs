@@ -2,7 +2,6 @@
 
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
-use super::reading::find_component;
 use super::releases::{answer_about, taken};
 use super::{App, body};
 use crate::plugin::is_name;
@@ -17,25 +16,20 @@ pub async fn deploy(State(app): State<App>, mut parameters: Parameters, body: Bo
     let name = parameters.take("name")?.unwrap_or_default();
     let module = parameters.take("module")?.unwrap_or_default();
     parameters.finish()?;
-    if !is_name(&name) {
-        let detail =
-            "`name` must be given, and be what the component calls itself: a letter, then letters, digits, `-` or `_`";
-        return Err(Problem::new(Code::BadParameter, detail).with("parameter", "name"));
+    // Read before anything is said against it: who still sends would not hear it.
+    let bytes = body::bytes(&app, body, app.host.config.plugin.component_bytes, "component_bytes").await?;
+    check_name("name", &name, "be what the component calls itself")?;
+    if !module.is_empty() {
+        check_name("module", &module, "be the name of a folder")?;
     }
-    if !(module.is_empty() || is_name(&module)) {
-        let detail = "`module` must be a letter, then letters, digits, `-` or `_`";
-        return Err(Problem::new(Code::BadParameter, detail).with("parameter", "module"));
-    }
-    let limit = app.host.config.plugin.component_bytes;
-    let bytes = body::bytes(&app, body, limit, "component_bytes").await?;
     let order = app.host.releases.deploy(name.clone(), module, bytes).await.map_err(taken)?;
     let is_checked = |component: &release::Component| {
         component
             .release(order.release)
             .is_none_or(|record| !matches!(record.state, release::State::Received | release::State::Checked))
     };
-    app.host.releases.wait_for(&name, app.config().wait, is_checked).await;
-    let component = find_component(&app, &name)?;
+    let component = app.host.releases.wait_for(&name, app.config().wait, is_checked).await;
+    let component = component.ok_or_else(|| taken(release::Error::NotFound(name)))?;
     if let Some(record) = component.release(order.release)
         && matches!(record.state, release::State::Rejected | release::State::Failed)
         && !order.unchanged
@@ -47,4 +41,12 @@ pub async fn deploy(State(app): State<App>, mut parameters: Parameters, body: Bo
     }
     let status = if order.unchanged { StatusCode::OK } else { StatusCode::ACCEPTED };
     answer_about(&app, &component, order, status).await
+}
+
+fn check_name(parameter: &str, name: &str, what: &str) -> Result<(), Problem> {
+    if is_name(name) {
+        return Ok(());
+    }
+    let detail = format!("`{parameter}` must {what}: a letter, then letters, digits, `-` or `_`");
+    Err(Problem::new(Code::BadParameter, detail).with("parameter", parameter))
 }

@@ -100,21 +100,26 @@ fn without_steps(record: &Record) -> Value {
 
 /// How far a release is that is on its way to serve.
 fn building(app: &App, component: &Component, candidate: &Record) -> Value {
-    let mut shown = json!({ "release": candidate.release, "version": candidate.version, "state": candidate.state });
-    if let (Some(building), Some(members)) = (&component.building, shown.as_object_mut()) {
-        let (checkpoint, head) = (building.store.progress().applied, app.host.log.head());
+    let (checkpoint, covered, seconds) = component.building.as_ref().map_or((0, 0, 1.0), |building| {
+        let checkpoint = building.store.progress().applied;
         let (covered, seconds) = building.running.covered(checkpoint);
-        let (rate, left) = (covered as f64 / seconds, head.saturating_sub(checkpoint));
-        let is_paused = component.paused != Paused::Nothing;
-        let seconds_left = if left == 0 { Some(0.0) } else { Some(left as f64 / rate) };
-        members.insert("checkpoint".into(), checkpoint.into());
-        members.insert("lag_events".into(), left.into());
-        members.insert("rate".into(), json!(rate.round()));
-        let is_known = |seconds: &f64| !is_paused && seconds.is_finite();
-        members.insert("seconds_left".into(), json!(seconds_left.filter(is_known)));
-        members.insert("status".into(), if is_paused { "paused" } else { "folding" }.into());
-    }
-    shown
+        (checkpoint, covered, seconds)
+    });
+    let left = app.host.log.head().saturating_sub(checkpoint);
+    let rate = covered as f64 / seconds;
+    let is_paused = component.paused != Paused::Nothing;
+    let seconds_left = if left == 0 { 0.0 } else { left as f64 / rate };
+    json!({
+        "release": candidate.release,
+        "version": candidate.version,
+        "state": candidate.state,
+        "status": if is_paused { "paused" } else { "folding" },
+        "checkpoint": checkpoint,
+        "lag_events": left,
+        "rate": rate.round(),
+        // Nobody knows while it rests, or has not begun.
+        "seconds_left": (!is_paused && seconds_left.is_finite()).then_some(seconds_left),
+    })
 }
 
 async fn serving(app: &App, live: &Serving) -> Result<Value, Problem> {

@@ -63,6 +63,10 @@ impl Steward {
             if let Some(record) = self.release_mut(name, release) {
                 plugin.manifest().version.clone_into(&mut record.version);
             }
+            // A component that was removed is back with one that may be deployed.
+            if let Some(component) = self.components.get_mut(name) {
+                component.removed = false;
+            }
             self.happen(name, &[Happening::new(release, Event::Passed, "compiled, described, and in order")])?;
         }
         if record.uploaded {

@@ -3,7 +3,7 @@
 use super::Error;
 use super::machine::{Event, State};
 use super::serving::Serving;
-use super::steward::{Happening, Steward, discard};
+use super::steward::{AGAIN, Happening, Steward, discard};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -30,8 +30,15 @@ impl Steward {
         let patience = self.parts.config.cutover * 2_u32.pow(attempts);
         let Some(blue) = component.live.clone() else {
             let first = Happening::new(release, Event::CutOver, "it is the first one that serves");
-            return self.flip(name, &green, None, first);
+            self.flip(name, &green, None, first)?;
+            self.revive_warm(name);
+            return Ok(());
         };
+        if green.running.is_paused() && green.store.progress().applied < blue.store.progress().applied {
+            // It does not get there before it is let go on.
+            self.look_again(name, release, AGAIN);
+            return Ok(());
+        }
         let held = blue.running.hold(patience);
         let position = blue.store.progress().applied;
         if held.is_none() || !self.reaches(&green, position, patience) {

@@ -174,7 +174,6 @@ impl Steward {
         component = before.clone().unwrap_or(component);
         component.releases.insert(0, record);
         module.clone_into(&mut component.module);
-        component.removed = false;
         self.components.insert(name.to_owned(), component);
         let file = (origin == Origin::Found).then(|| file_of(module, name));
         if let Err(error) = self.happen_with_file(name, &[], file.as_deref()) {
@@ -242,11 +241,11 @@ impl Steward {
     /// Puts what came over HTTP where a file would have been dropped.
     pub(super) fn put_into_folder(&mut self, name: &str, record: &Record) {
         let file = file_of(&record.module, name);
-        let put = std::fs::read(self.parts.bytes_of(name, record.release)).map_err(Error::Keep).and_then(|bytes| {
-            // Remembered first, so that it is not taken for a new one.
-            self.control.write(|control| control.file(&file, &record.digest))?;
-            folder::put(&self.parts.data.components(), &record.module, name, &bytes).map_err(Error::Keep)
-        });
+        let put = std::fs::read(self.parts.bytes_of(name, record.release))
+            .and_then(|bytes| folder::put(&self.parts.data.components(), &record.module, name, &bytes));
+        // Whoever sees the file before that finds that these bytes are being built.
+        let put =
+            put.map_err(Error::Keep).and_then(|()| self.control.write(|control| control.file(&file, &record.digest)));
         if let Err(error) = put {
             tracing::warn!(component = name, %error, "the uploaded component is deployed, and could not be put into the folder");
         }

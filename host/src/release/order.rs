@@ -115,6 +115,8 @@ impl Steward {
             serving.running.begin_stop();
             if gone.contains(&serving.release) {
                 serving.store.discard();
+            } else {
+                self.leaving.insert((name.to_owned(), serving.release), serving);
             }
         }
         for release in gone {

@@ -10,7 +10,7 @@ use super::steward::{Happening, Steward, remember_newest};
 use crate::projector::State as Running;
 use crate::store::Durability;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 impl Steward {
     /// Starts what serves and what follows it, and goes on with what was on its way.
@@ -41,10 +41,12 @@ impl Steward {
 
     fn resume_component(&mut self, name: &str) -> Result<(), Error> {
         let Some(component) = self.components.get(name).cloned() else { return Ok(()) };
-        if component.removed {
-            return Ok(());
-        }
         let in_state = |is: &dyn Fn(State) -> bool| component.in_state(is).cloned();
+        if component.removed {
+            // Only what was deployed since.
+            return in_state(&State::is_candidate)
+                .map_or(Ok(()), |record| self.resume_candidate(name, &component, &record));
+        }
         if let Some(record) = in_state(&|state| state == State::Live) {
             match self.resume_serving(&component, &record, Durability::Serving) {
                 Ok(serving) => self.run_as(name, |component| component.live = Some(serving)),
@@ -120,11 +122,31 @@ impl Steward {
     pub(super) fn revive(&mut self, name: &str, release: u64) -> Result<(), Error> {
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?.clone();
         let record = component.release(release).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let leaving = (name.to_owned(), release);
+        if let Some(serving) = self.leaving.get(&leaving) {
+            // Two that write one store would undo each other's work.
+            if !serving.running.stop_until(Instant::now() + self.parts.config.cutover) {
+                return Err(Error::Unfit(format!(
+                    "release {release} of `{name}` still ends its last batch: try again"
+                )));
+            }
+            self.leaving.remove(&leaving);
+        }
         let serving = self
             .resume_serving(&component, record, Durability::Serving)
             .map_err(|error| Error::Unfit(format!("release {release} of `{name}` cannot come back: {error}")))?;
         self.run_as(name, |component| component.warm = Some(serving));
         Ok(())
+    }
+
+    /// Lets the release that is kept follow on, where a removed component serves again by another one.
+    pub(super) fn revive_warm(&mut self, name: &str) {
+        let Some(component) = self.components.get(name).filter(|component| component.warm.is_none()) else { return };
+        if let Some(release) = component.in_state(|state| state == State::Warm).map(|record| record.release)
+            && let Err(error) = self.revive(name, release)
+        {
+            tracing::warn!(component = name, %error, "the release before cannot follow on");
+        }
     }
 
     /// Lets what serves, or follows it, go on from its checkpoint where it halted: what was wrong with the machine may be mended.

@@ -75,6 +75,8 @@ pub(super) struct Steward {
     /// The files that lie in the folder.
     pub(super) files: BTreeSet<String>,
     pub(super) checks: Arc<Semaphore>,
+    /// Those of removed components that may still end their last batch.
+    pub(super) leaving: BTreeMap<(String, u64), Arc<Serving>>,
     /// How often the cutover to a release came to nothing, one after another.
     pub(super) attempts: BTreeMap<(String, u64), u32>,
     pub(super) runtime: Handle,
@@ -97,6 +99,7 @@ impl Steward {
             inbox,
             files: BTreeSet::new(),
             checks: Arc::new(Semaphore::new(CHECKS)),
+            leaving: BTreeMap::new(),
             attempts: BTreeMap::new(),
             runtime: Handle::current(),
         }
