@@ -68,6 +68,11 @@ fn try_it(address: &SocketAddr) -> Result<(), Failure> {
         "  curl '{base}/streams/customer-12345/events' -H 'Content-Type: application/json' \\\n    -d '{{\"events\": [{{\"type\": \"CustomerRegistered\", \"data\": {{\"customer_id\": \"12345\", \"country\": \"Norway\"}}}}]}}'"
     );
     println!("  curl '{base}/projections/retail/queries/customer?id=12345&fresh=true'");
+    println!("\nAnd swap it while it serves: build it anew alongside, and go back:\n");
+    let laterna = std::env::args().next().unwrap_or_else(|| "laterna".to_owned());
+    for order in ["rebuild retail", "status retail", "rollback retail"] {
+        println!("  {laterna} {order} --url {base}");
+    }
     println!("\nCtrl-C ends it.");
     Ok(())
 }

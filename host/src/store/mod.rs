@@ -47,9 +47,6 @@ pub enum Error {
     /// The component's schema is not one that a read model may have.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// Somebody reads a store that must not be read yet.
-    #[error("the read store is in use")]
-    InUse,
     /// The store was closed.
     #[error("the read store is closed")]
     Closed,
