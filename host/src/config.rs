@@ -71,6 +71,12 @@ pub struct Settings {
     /// Milliseconds that a release is kept where it stands at most, for another one to take its place; doubled, four times at most, where that was too short [default: 500]
     #[arg(long, env = "LATERNA_CUTOVER_MS")]
     pub cutover_ms: Option<u64>,
+    /// Components that are checked at once: compiling takes a processor each [default: 2]
+    #[arg(long, env = "LATERNA_COMPONENT_CHECKS")]
+    pub component_checks: Option<usize>,
+    /// Releases of a component that are shown after their end; `control.db` has them all [default: 100]
+    #[arg(long, env = "LATERNA_RELEASE_HISTORY")]
+    pub release_history: Option<usize>,
     /// Pages of 4 KiB that a read store may have [default: 16777216]
     #[arg(long, env = "LATERNA_STORE_PAGES")]
     pub store_pages: Option<u32>,
@@ -121,6 +127,10 @@ pub struct Config {
     pub start: Duration,
     /// Time that a release is kept where it stands at most, for another one to take its place.
     pub cutover: Duration,
+    /// Components that are checked at once.
+    pub component_checks: usize,
+    /// Releases of a component that are shown after their end.
+    pub release_history: usize,
     /// The limits of what people ask.
     pub http: Http,
 }
@@ -235,6 +245,8 @@ impl Settings {
             },
             start: ms(self.start_ms, 2_000),
             cutover: ms(self.cutover_ms, 500),
+            component_checks: self.component_checks.unwrap_or(2),
+            release_history: self.release_history.unwrap_or(100),
             http: Http {
                 request_bytes: self.request_bytes.unwrap_or(16 << 20),
                 bodies_bytes: self.bodies_bytes.unwrap_or(256 << 20),
@@ -258,6 +270,8 @@ impl Settings {
             ("batch_events", config.projector.batch_events),
             ("batch_bytes", config.projector.batch_bytes),
             ("page_rows", config.http.page_rows),
+            ("component_checks", config.component_checks),
+            ("release_history", config.release_history),
         ];
         if let Some((name, _)) = must_not_be_0.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Unfit(format!("`{name}` is 0: it must be 1 at least")));

@@ -20,7 +20,7 @@ impl Steward {
     pub(super) fn resume(&mut self) -> Result<(), Error> {
         for recorded in self.control.components()? {
             let mut releases = self.control.releases(&recorded.name)?;
-            remember_newest(&mut releases);
+            remember_newest(&mut releases, self.parts.config.release_history);
             let super::control::Component { name, module, paused, removed } = recorded;
             self.show(Component {
                 name: name.clone(),

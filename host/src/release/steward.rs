@@ -14,12 +14,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Components that are checked at once: compiling takes a processor each.
-const CHECKS: usize = 2;
-
-/// Releases of a component that are remembered after their end.
-const HISTORY: usize = 100;
-
 /// How long it is waited before a step that could not be recorded is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
@@ -90,6 +84,7 @@ impl Steward {
         inbox: mpsc::Sender<Message>,
         boot: String,
     ) -> Self {
+        let checks = Arc::new(Semaphore::new(parts.config.component_checks));
         Self {
             parts: Arc::new(parts),
             control,
@@ -98,7 +93,7 @@ impl Steward {
             board,
             inbox,
             files: BTreeSet::new(),
-            checks: Arc::new(Semaphore::new(CHECKS)),
+            checks,
             leaving: BTreeMap::new(),
             attempts: BTreeMap::new(),
             runtime: Handle::current(),
@@ -187,7 +182,7 @@ impl Steward {
             component.releases.iter().filter(is_touched).try_for_each(|record| control.release(name, record))?;
             file.map_or(Ok(()), |file| control.file(file, &digest))
         })?;
-        remember_newest(&mut component.releases);
+        remember_newest(&mut component.releases, self.parts.config.release_history);
         self.show(component);
         Ok(())
     }
@@ -210,12 +205,12 @@ impl Steward {
 }
 
 /// Keeps those that run or will run, and the newest of the others. `control.db` has them all.
-pub(super) fn remember_newest(releases: &mut Vec<Record>) {
+pub(super) fn remember_newest(releases: &mut Vec<Record>, history: usize) {
     let mut ended = 0;
     releases.retain(|record| {
         let has_ended = !record.state.is_candidate() && !record.state.has_store();
         ended += usize::from(has_ended);
-        !has_ended || ended <= HISTORY
+        !has_ended || ended <= history
     });
 }
 
