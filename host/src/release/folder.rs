@@ -5,7 +5,8 @@
 
 use super::component::{self, RejectError};
 use crate::plugin::{self, is_whole};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -82,7 +83,15 @@ struct Known {
     stamp: Stamp,
     /// Since when it has not changed.
     since: Instant,
+    /// It was read, and has less than its beginning announces.
+    is_half: bool,
     taken: bool,
+}
+
+impl Known {
+    fn new(stamp: Stamp) -> Self {
+        Self { stamp, since: Instant::now(), is_half: false, taken: false }
+    }
 }
 
 /// Changes with the file.
@@ -114,37 +123,46 @@ pub(super) struct Folder {
     known: BTreeMap<PathBuf, Known>,
     all: Option<BTreeSet<String>>,
     is_gone: bool,
+    #[cfg(test)]
+    looks: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Folder {
     pub(super) fn new(components: PathBuf, options: Options, limits: plugin::Limits) -> Self {
-        Self { components, options, limits, known: BTreeMap::new(), all: None, is_gone: false }
+        Self {
+            components,
+            options,
+            limits,
+            known: BTreeMap::new(),
+            all: None,
+            is_gone: false,
+            #[cfg(test)]
+            looks: std::sync::Arc::default(),
+        }
     }
 
     /// Looks once; answers what is new. At a start everything counts as written: nobody knows for how long it has lain there.
     pub(super) fn look(&mut self, at_start: bool) -> Vec<Seen> {
+        #[cfg(test)]
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let files = self.files();
         let mut seen = Vec::new();
         self.known.retain(|path, _| files.iter().any(|file| file.path == *path));
         for file in &files {
             // One that vanished in between is looked for next time.
             let Ok(stamp) = Stamp::of(&file.path) else { continue };
-            let now = Instant::now();
-            let known = self.known.entry(file.path.clone()).or_insert_with(|| Known {
-                stamp: stamp.clone(),
-                since: now,
-                taken: false,
-            });
+            let known = self.known.entry(file.path.clone()).or_insert_with(|| Known::new(stamp.clone()));
             if known.stamp != stamp {
-                *known = Known { stamp: stamp.clone(), since: now, taken: false };
+                *known = Known::new(stamp.clone());
             }
-            let unchanged = known.since.elapsed();
-            if known.taken || (!at_start && unchanged < self.options.settle) {
+            let patience = if known.is_half { self.options.incomplete } else { self.options.settle };
+            if known.taken || (!at_start && known.since.elapsed() < patience) {
                 continue;
             }
             let bytes = component::read(&file.path, &self.limits);
-            let is_whole = bytes.as_deref().is_ok_and(is_whole);
-            if bytes.is_ok() && !is_whole && !at_start && unchanged < self.options.incomplete {
+            let is_half = bytes.as_deref().is_ok_and(|bytes| !is_whole(bytes));
+            if is_half && !known.is_half && !at_start {
+                known.is_half = true;
                 continue;
             }
             // It changed while it was read: it is not written yet.
@@ -212,8 +230,14 @@ impl Watch {
 
 fn watch(mut folder: Folder, wake: &SyncSender<Wake>, wakes: &Receiver<Wake>, mut tell: impl FnMut(Seen) -> bool) {
     let woken = wake.clone();
-    let watcher = notify::recommended_watcher(move |_| {
-        let _ = woken.try_send(Wake::Look);
+    let watcher = notify::recommended_watcher(move |told: notify::Result<notify::Event>| {
+        // Looking is told of, too, and would never end.
+        let is_looking = |event: &notify::Event| {
+            event.kind.is_access() && event.kind != EventKind::Access(AccessKind::Close(AccessMode::Write))
+        };
+        if !told.as_ref().is_ok_and(is_looking) {
+            let _ = woken.try_send(Wake::Look);
+        }
     });
     let mut watcher = watcher
         .inspect_err(|error| tracing::warn!(%error, "changes of the drop folder are not told; it is looked at instead"))
@@ -288,4 +312,37 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
 fn name_of(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     (!name.starts_with('.')).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn it_is_looked_at_when_something_happens_and_not_all_the_time() {
+        let components = tempfile::tempdir().expect("a folder");
+        let settle = Duration::from_millis(50);
+        let options = Options { settle, rescan: Duration::from_secs(3_600), ..Options::default() };
+        let folder = Folder::new(components.path().to_owned(), options, plugin::Limits::default());
+        let looks = Arc::clone(&folder.looks);
+        let (tell, told) = channel();
+        let watch = Watch::start(folder, move |seen| tell.send(seen).is_ok()).expect("a thread");
+        // It is told of each file without anybody asking,
+        for name in ["one", "two", "three"] {
+            fs::write(components.path().join(format!("{name}.wasm")), "text").expect("a file");
+            let file = loop {
+                if let Seen::File(file, _) = told.recv_timeout(Duration::from_secs(60)).expect("it is seen") {
+                    break file;
+                }
+            };
+            assert_eq!(file.name, name);
+        }
+        watch.stop();
+        // and looked only then: that it looks is no reason to look.
+        let looks = looks.load(Ordering::Relaxed);
+        assert!(looks < 60, "{looks} looks for three files");
+    }
 }
