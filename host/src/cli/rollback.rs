@@ -8,6 +8,9 @@ use super::{Failure, Host, swap};
 pub struct Rollback {
     /// The projection
     projection: String,
+    /// The release that is to serve again; nothing is done where it does [default: the warm one]
+    #[arg(long)]
+    release: Option<u64>,
     #[command(flatten)]
     host: Host,
 }
@@ -15,7 +18,8 @@ pub struct Rollback {
 impl Rollback {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::connect(&self.host)?;
-        let order = client.order(&format!("/projections/{}/rollback", segment(&self.projection)))?;
+        let release = self.release.map_or(String::new(), |release| format!("?release={release}"));
+        let order = client.order(&format!("/projections/{}/rollback{release}", segment(&self.projection)))?;
         swap::wait(&client, &order, self.host.json)
     }
 }

@@ -3,6 +3,8 @@
 use super::connect::{Client, segment};
 use super::{Failure, Host, show, swap};
 use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// Show how the projections stand, or one of them with what became of its releases
 #[derive(clap::Args)]
@@ -20,30 +22,39 @@ impl Status {
             Some(name) => client.get(&format!("/projections/{}", segment(name)))?.body,
             None => client.get("/projections")?.body,
         };
+        let mut shown = String::new();
         if self.host.json {
-            println!("{answer}");
-            return Ok(());
+            writeln!(shown, "{answer}")?;
+        } else {
+            self.show(&answer, &mut shown)?;
         }
+        // In one piece, since whoever reads it may have enough of it.
+        Ok(std::io::stdout().write_all(shown.as_bytes())?)
+    }
+
+    fn show(&self, answer: &Value, shown: &mut String) -> std::fmt::Result {
         let projections = match answer["projections"].as_array() {
             Some(projections) => {
-                println!("log: {} events", answer["head"]);
+                writeln!(shown, "log: {} events", answer["head"])?;
                 projections.as_slice()
             }
-            None => std::slice::from_ref(&answer),
+            None => std::slice::from_ref(answer),
         };
         if projections.is_empty() {
-            println!("no projection: copy a component into the folder `components` of the data directory");
-            return Ok(());
+            return writeln!(
+                shown,
+                "no projection: copy a component into the folder `components` of the data directory"
+            );
         }
         let columns = ["projection", "release", "version", "status", "checkpoint", "behind"];
-        println!("{}", show::table(&columns, projections.iter().flat_map(rows)));
+        writeln!(shown, "{}", show::table(&columns, projections.iter().flat_map(rows)))?;
         for projection in projections {
             for note in notes(projection) {
-                println!("\n{}: {}", show::cell(&projection["name"]), show::cell(&note.into()));
+                writeln!(shown, "\n{}: {}", show::cell(&projection["name"]), show::cell(&note.into()))?;
             }
         }
         if self.projection.is_some() {
-            println!("\n{}", history(&answer));
+            writeln!(shown, "\n{}", history(answer))?;
         }
         Ok(())
     }

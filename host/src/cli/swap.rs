@@ -42,13 +42,10 @@ pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
         }
         if building["status"] == "paused" {
             bar.finish_and_clear();
-            says(&format!(
+            return Err(format!(
                 "release {release} of `{name}` waits: builds are paused; `laterna resume {name}` lets them go on"
-            ));
-            if json {
-                println!("{projection}");
-            }
-            return Ok(());
+            )
+            .into());
         }
         let progress = progress(building);
         if let (Some(checkpoint), Some(lag)) = (building["checkpoint"].as_u64(), building["lag_events"].as_u64()) {
@@ -95,6 +92,9 @@ pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
 pub fn progress(building: &Value) -> String {
     let Some(rate) = building["rate"].as_f64().filter(|rate| *rate > 0.0) else { return String::new() };
     let left = building["seconds_left"].as_f64().map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
-    let left = left.map_or(String::new(), |left| format!(", {} left", HumanDuration(left)));
+    let left = left.map_or(String::new(), |left| match left.as_secs() {
+        0 => ", less than a second left".to_owned(),
+        _ => format!(", {} left", HumanDuration(left)),
+    });
     format!("{rate} a second{left}")
 }

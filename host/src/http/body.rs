@@ -11,18 +11,23 @@ use tokio::sync::SemaphorePermit;
 /// # Errors
 /// It is too large, or not JSON of this shape; the problem names the place.
 pub async fn json<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Problem> {
-    let bytes = bytes(app, body, app.config().request_bytes, "request_bytes").await?;
+    let (bytes, _place) = bytes(app, body, app.config().request_bytes, "request_bytes").await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not as it should be: {error}")))
 }
 
-/// Reads a body of at most `limit` bytes; `setting` is the name of that limit.
+/// Reads a body of at most `limit` bytes; `setting` is the name of that limit. The bytes have their place until it is given back.
 ///
 /// # Errors
 /// It is too large, or it broke off.
-pub async fn bytes(app: &App, body: Body, limit: usize, setting: &str) -> Result<Vec<u8>, Problem> {
+pub async fn bytes<'a>(
+    app: &'a App,
+    body: Body,
+    limit: usize,
+    setting: &str,
+) -> Result<(Vec<u8>, SemaphorePermit<'a>), Problem> {
     let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(limit);
-    let _place = place(app, size.min(limit)).await?;
+    let place = place(app, size.min(limit)).await?;
     let bytes = to_bytes(body, limit).await.map_err(|error| {
         if error.into_inner().is::<http_body_util::LengthLimitError>() {
             let detail = format!("the body has more than {limit} bytes. Send less, or raise `{setting}`.");
@@ -31,7 +36,7 @@ pub async fn bytes(app: &App, body: Body, limit: usize, setting: &str) -> Result
             Problem::new(Code::BadRequest, "the body ended before it was complete; nothing was stored")
         }
     })?;
-    Ok(bytes.into())
+    Ok((bytes.into(), place))
 }
 
 /// Waits for a place for so many bytes of a body.

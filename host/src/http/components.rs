@@ -17,19 +17,21 @@ pub async fn deploy(State(app): State<App>, mut parameters: Parameters, body: Bo
     let module = parameters.take("module")?.unwrap_or_default();
     parameters.finish()?;
     // Read before anything is said against it: who still sends would not hear it.
-    let bytes = body::bytes(&app, body, app.host.config.plugin.component_bytes, "component_bytes").await?;
+    let (bytes, place) = body::bytes(&app, body, app.host.config.plugin.component_bytes, "component_bytes").await?;
     check_name("name", &name, "be what the component calls itself")?;
     if !module.is_empty() {
         check_name("module", &module, "be the name of a folder")?;
     }
-    let order = app.host.releases.deploy(name.clone(), module, bytes).await.map_err(taken)?;
+    let order = app.host.releases.deploy(name.clone(), module, bytes).await;
+    drop(place);
+    let order = order.map_err(|error| taken(&app, error))?;
     let is_checked = |component: &release::Component| {
         component
             .release(order.release)
             .is_none_or(|record| !matches!(record.state, release::State::Received | release::State::Checked))
     };
     let component = app.host.releases.wait_for(&name, app.config().wait, is_checked).await;
-    let component = component.ok_or_else(|| taken(release::Error::NotFound(name)))?;
+    let component = component.ok_or_else(|| taken(&app, release::Error::NotFound(name)))?;
     if let Some(record) = component.release(order.release)
         && matches!(record.state, release::State::Rejected | release::State::Failed)
         && !order.unchanged

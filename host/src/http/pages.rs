@@ -33,7 +33,7 @@ pub async fn index(State(app): State<App>) -> Json<Value> {
             "GET    /projections/{name}/queries/{query}?parameter=value",
             "POST   /components?name=&module=",
             "POST   /projections/{name}/rebuild?release=",
-            "POST   /projections/{name}/rollback?timeout=",
+            "POST   /projections/{name}/rollback?release=&timeout=",
             "POST   /projections/{name}/pause?builds=",
             "POST   /projections/{name}/resume",
             "POST   /projections/{name}/remove?purge=",

@@ -102,7 +102,7 @@ fn without_steps(record: &Record) -> Value {
 fn building(app: &App, component: &Component, candidate: &Record) -> Value {
     let (checkpoint, covered, seconds) = component.building.as_ref().map_or((0, 0, 1.0), |building| {
         let checkpoint = building.store.progress().applied;
-        let (covered, seconds) = building.running.covered(checkpoint);
+        let (covered, seconds) = building.running.covered();
         (checkpoint, covered, seconds)
     });
     let left = app.host.log.head().saturating_sub(checkpoint);

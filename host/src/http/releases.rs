@@ -56,12 +56,12 @@ pub async fn remove(
 ) -> Result<Response, Problem> {
     let purge = parameters.take_as::<bool>("purge", "true or false")?.unwrap_or(false);
     parameters.finish()?;
-    app.host.releases.ask(&name, Ask::Remove { purge }).await.map_err(taken)?;
+    app.host.releases.ask(&name, Ask::Remove { purge }).await.map_err(|error| taken(&app, error))?;
     let removed = json!({ "name": name, "removed": true, "store_kept": !purge });
     Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &removed))
 }
 
-/// `POST /projections/{name}/rollback?timeout=`: answers once the release before serves again. Where that takes longer, it is
+/// `POST /projections/{name}/rollback?release=&timeout=`: answers once the release before serves again. Where that takes longer, it is
 /// answered 202, and happens then.
 pub async fn roll_back(
     State(app): State<App>,
@@ -69,8 +69,10 @@ pub async fn roll_back(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let patience = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
+    let release = parameters.take_as::<u64>("release", "the number of a release")?;
     parameters.finish()?;
-    let order = app.host.releases.ask(&name, Ask::RollBack).await.map_err(taken)?;
+    let ordered = app.host.releases.ask(&name, Ask::RollBack(release)).await;
+    let order = ordered.map_err(|error| taken(&app, error))?;
     let has_ended = |component: &Component| {
         component.release(order.release).is_none_or(|record| record.state != release::State::Returning)
     };
@@ -89,7 +91,7 @@ pub async fn roll_back(
 }
 
 async fn ask(app: &App, name: &str, ask: Ask, status: StatusCode) -> Result<Response, Problem> {
-    let order = app.host.releases.ask(name, ask).await.map_err(taken)?;
+    let order = app.host.releases.ask(name, ask).await.map_err(|error| taken(app, error))?;
     let component = find_component(app, name)?;
     answer_about(app, &component, order, status).await
 }
@@ -112,11 +114,11 @@ pub async fn answer_about(
 }
 
 /// Why an order was not taken.
-pub fn taken(error: release::Error) -> Problem {
+pub fn taken(app: &App, error: release::Error) -> Problem {
     match error {
-        release::Error::NotFound(name) => {
-            Problem::new(Code::ProjectionNotFound, format!("there is no projection `{name}`"))
-        }
+        release::Error::NotFound(name) => find_component(app, &name).err().unwrap_or_else(|| {
+            Problem::new(Code::ProjectionNotFound, format!("there is no projection `{name}` any more"))
+        }),
         release::Error::Unfit(why) => Problem::new(Code::ReleaseUnfit, why),
         release::Error::Closed => {
             Problem::new(Code::ReleasesUnavailable, "The host is being stopped. Try again when it is back.")

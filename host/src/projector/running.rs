@@ -43,8 +43,9 @@ pub struct Running {
     state: watch::Receiver<State>,
     rein: Rein,
     stop: CancellationToken,
-    /// When it began, and behind which position.
-    began: (Instant, u64),
+    progress: watch::Receiver<Progress>,
+    /// When it began, or went on after a pause, and behind which position.
+    began: Mutex<(Instant, u64)>,
     /// Empty once they were joined.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -80,6 +81,7 @@ impl Projector {
         let (pieces, feed) = feed::start(&name, log, window, wanted, options, stop.clone(), runtime.clone())?;
         let (state, watched) = watch::channel(State::CatchingUp);
         let (rein, turns) = pace::pair(paused, &stop, runtime);
+        let progress = store.watch_progress();
         let (plugin, store, log) = (plugin.clone(), store.clone(), log.clone());
         let checkpoint_positions = options.checkpoint_positions;
         let stopped = stop.clone();
@@ -100,7 +102,8 @@ impl Projector {
             state.send_replace(ended);
         })?;
         let threads = Mutex::new(vec![feed, fold]);
-        Ok(Running { state: watched, rein, stop, began: (Instant::now(), after), threads })
+        let began = Mutex::new((Instant::now(), after));
+        Ok(Running { state: watched, rein, stop, progress, began, threads })
     }
 }
 
@@ -122,15 +125,20 @@ impl Running {
         self.state.clone()
     }
 
-    /// The positions that it covered since it began, given where it stands now, and the seconds that this took.
+    /// The positions that it covered since it began, or went on after a pause, and the seconds that this took.
     #[must_use]
-    pub fn covered(&self, applied: u64) -> (u64, f64) {
-        let (moment, position) = self.began;
+    pub fn covered(&self) -> (u64, f64) {
+        let (moment, position) = *self.began.lock().unwrap_or_else(PoisonError::into_inner);
+        let applied = self.progress.borrow().applied;
         (applied.saturating_sub(position), moment.elapsed().as_secs_f64().max(1e-6))
     }
 
     /// Stops folding behind the batch under way, or goes on.
     pub fn pause(&self, paused: bool) {
+        if self.is_paused() && !paused {
+            let applied = self.progress.borrow().applied;
+            *self.began.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), applied);
+        }
         self.rein.pause(paused);
     }
 

@@ -33,8 +33,10 @@ pub(super) struct Limits {
 struct Kept {
     pieces: BTreeMap<u64, Slot>,
     bytes: usize,
-    /// Counts up with each use of a piece: the one used longest ago makes room.
+    /// Counts up with each use of a piece.
     uses: u64,
+    /// The pieces by when they were used last: the one used longest ago makes room.
+    by_use: BTreeMap<u64, u64>,
     readers: BTreeMap<u64, u64>,
     last_reader: u64,
     /// Events that were read from the log for this window.
@@ -149,10 +151,12 @@ enum Found {
 
 impl Kept {
     fn find(&mut self, after: u64) -> Option<Found> {
-        let (_, slot) = self.pieces.range_mut(..=after).next_back()?;
+        let (begins, slot) = self.pieces.range_mut(..=after).next_back()?;
         match slot {
             Slot::Read { piece, used } if piece.through > after => {
                 self.uses += 1;
+                self.by_use.remove(used);
+                self.by_use.insert(self.uses, *begins);
                 *used = self.uses;
                 Some(Found::Read(Arc::clone(piece)))
             }
@@ -168,15 +172,13 @@ impl Kept {
         }
         self.uses += 1;
         self.bytes += piece.bytes();
+        self.by_use.insert(self.uses, piece.after);
         self.pieces.insert(piece.after, Slot::Read { used: self.uses, piece });
         while self.bytes > limit {
-            let used = |slot: &Slot| match slot {
-                Slot::Read { used, .. } => *used,
-                Slot::Reading { .. } => u64::MAX,
-            };
-            let oldest = self.pieces.iter().min_by_key(|(_, slot)| used(slot)).map(|(begins, _)| *begins);
-            let Some(Slot::Read { piece, .. }) = oldest.and_then(|oldest| self.pieces.remove(&oldest)) else { return };
-            self.bytes -= piece.bytes();
+            let Some((_, oldest)) = self.by_use.pop_first() else { return };
+            if let Some(Slot::Read { piece, .. }) = self.pieces.remove(&oldest) {
+                self.bytes -= piece.bytes();
+            }
         }
     }
 }

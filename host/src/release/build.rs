@@ -4,6 +4,7 @@ use super::Error;
 use super::component::{self, Checked, RejectError};
 use super::control::{Paused, Record};
 use super::machine::{Event, State};
+use super::releases::Component;
 use super::serving::Serving;
 use super::steward::{Happening, Message, Steward, discard};
 use crate::projector;
@@ -63,14 +64,13 @@ impl Steward {
             if let Some(record) = self.release_mut(name, release) {
                 plugin.manifest().version.clone_into(&mut record.version);
             }
-            // A component that was removed is back with one that may be deployed.
-            if let Some(component) = self.components.get_mut(name) {
-                component.removed = false;
-            }
+            self.adopt(name, &record.module);
             self.happen(name, &[Happening::new(release, Event::Passed, "compiled, described, and in order")])?;
         }
-        if record.uploaded {
-            self.put_into_folder(name, &record);
+        if record.uploaded
+            && let Ok(bytes) = std::fs::read(self.parts.bytes_of(name, release))
+        {
+            self.put_into_folder(name, &record.module, &bytes, &record.digest);
         }
         let started = store::remove(&self.parts.store_of(name, release))
             .map_err(|error| RejectError::Start(error.to_string()))
@@ -143,8 +143,7 @@ impl Steward {
                 self.happen(name, &[Happening::new(release, Event::Broke, reason).with_code(halt.code())])
             }
             (State::Building, projector::State::Following) => {
-                let applied = serving.store.progress().applied;
-                let (events, seconds) = serving.running.covered(applied);
+                let (events, seconds) = serving.running.covered();
                 let caught_up = Happening::new(release, Event::CaughtUp, "at the head of the log, and durable")
                     .with_figure("events", events)
                     .with_figure("seconds", seconds)
@@ -167,20 +166,20 @@ impl Steward {
 
     /// Ends what was on its way to serve for the first time, and lets one that was to come back stay warm.
     pub(super) fn supersede(&mut self, name: &str, reason: &str) -> Result<(), Error> {
-        let Some(component) = self.components.get(name) else { return Ok(()) };
-        let on_its_way = component.in_state(|state| state.is_candidate() || state == State::Returning);
-        let Some(release) = on_its_way.map(|record| record.release) else { return Ok(()) };
+        let on_its_way = self.components.get(name).and_then(Component::on_its_way).map(|record| record.release);
+        let Some(release) = on_its_way else { return Ok(()) };
         self.happen(name, &[Happening::new(release, Event::Superseded, reason)])?;
-        if self
-            .components
-            .get(name)
-            .and_then(|component| component.release(release))
-            .is_some_and(|record| record.state == State::Retired)
-        {
+        self.let_go(name, release);
+        Ok(())
+    }
+
+    /// Keeps nothing of a release that was superseded, unless it stays warm.
+    pub(super) fn let_go(&mut self, name: &str, release: u64) {
+        let record = self.components.get(name).and_then(|component| component.release(release));
+        if record.is_some_and(|record| record.state == State::Retired) {
             self.let_go_of_candidate(name);
             self.forget(name, release);
         }
-        Ok(())
     }
 
     /// Stops a build, and has its store removed.

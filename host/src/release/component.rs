@@ -24,7 +24,7 @@ pub enum RejectError {
     #[error("{0}")]
     Schema(#[from] SchemaError),
     /// The file is called otherwise than the component calls itself.
-    #[error("the file is called `{file}.wasm`, and the component calls itself `{manifest}`: rename one of them")]
+    #[error("it is offered as `{file}`, and the component calls itself `{manifest}`: rename one of them")]
     Name {
         /// The file's stem.
         file: String,

@@ -296,6 +296,15 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Nothing of this component and of its file is remembered any longer.
+    pub(super) fn forget_component(&self, component: &str, file: &str) -> Result<(), Error> {
+        for table in ["steps", "releases"] {
+            self.transaction.execute(&format!("DELETE FROM {table} WHERE component = ?1"), [component])?;
+        }
+        self.transaction.execute("DELETE FROM components WHERE name = ?1", [component])?;
+        self.forget_file(file)
+    }
+
     /// A file is not remembered any longer: whatever is dropped there is taken.
     pub(super) fn forget_file(&self, path: &str) -> Result<(), Error> {
         self.transaction.execute("DELETE FROM files WHERE path = ?1", [path])?;

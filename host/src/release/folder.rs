@@ -147,7 +147,15 @@ impl Folder {
         self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let files = self.files();
         let mut seen = Vec::new();
-        self.known.retain(|path, _| files.iter().any(|file| file.path == *path));
+        let (known, there) =
+            (std::mem::take(&mut self.known), |path: &PathBuf| files.iter().any(|file| file.path == *path));
+        let (known, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = known.into_iter().partition(|(path, _)| there(path));
+        self.known = known;
+        // One that was refused beside a file of the same name may be meant now.
+        for path in gone.keys() {
+            let of_this_name = self.known.iter_mut().filter(|(other, _)| other.file_name() == path.file_name());
+            of_this_name.for_each(|(_, known)| known.taken = false);
+        }
         for file in &files {
             // One that vanished in between is looked for next time.
             let Ok(stamp) = Stamp::of(&file.path) else { continue };

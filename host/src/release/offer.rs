@@ -68,6 +68,10 @@ impl Steward {
         };
         let file = file_of(module, name);
         let is_found = origin == Origin::Found;
+        if let Some(files) = self.files.as_mut().filter(|_| is_found) {
+            files.insert(file.clone());
+        }
+        self.forget_refused(Some(name));
         let known = self.components.get(name);
         if is_found && self.control.digest_of(&file)?.as_deref() == Some(&digest) {
             let release = known.and_then(|component| component.releases.first()).map_or(0, |record| record.release);
@@ -93,10 +97,14 @@ impl Steward {
             (Some(release), _, _) => Taken { release, unchanged: true },
             (None, Some(release), _) => {
                 self.supersede(name, &format!("the bytes of release {release}, which serves, came again"))?;
+                self.place(offer, &digest);
                 Taken { release, unchanged: true }
             }
             (None, None, Some(release)) => match self.recall(name, "its bytes came again") {
-                Ok(_) => Taken { release, unchanged: false },
+                Ok(_) => {
+                    self.place(offer, &digest);
+                    Taken { release, unchanged: false }
+                }
                 // Its store or its bytes are lost: it is built anew.
                 Err(Error::Unfit(why)) => {
                     tracing::warn!(component = name, release, why, "it is built anew");
@@ -141,13 +149,21 @@ impl Steward {
         error: &RejectError,
     ) -> Result<Taken, Error> {
         let mut component = self.component(name, module);
+        // Not remembered by its bytes: it may be meant once the other file is gone.
+        let is_twice = matches!(error, RejectError::Twice(_));
+        if let Some(newest) = component.releases.first().filter(|_| is_twice)
+            && newest.state == State::Rejected
+            && (&newest.digest, newest.module.as_str()) == (&digest, module)
+        {
+            return Ok(Taken { release: newest.release, unchanged: true });
+        }
         let record = self.record(&component, module, digest, 0, origin);
         let release = record.release;
         component.releases.insert(0, record);
         tracing::warn!(component = name, release, reason = %error, "the component is refused");
         let refused = Happening::new(release, Event::Refused, error.to_string()).with_code(error.code());
         let before = self.components.insert(name.to_owned(), component);
-        let file = (origin == Origin::Found).then(|| file_of(module, name));
+        let file = (origin == Origin::Found && !is_twice).then(|| file_of(module, name));
         if let Err(error) = self.happen_with_file(name, &[refused], file.as_deref()) {
             self.put_back(name, before);
             return Err(error);
@@ -168,18 +184,16 @@ impl Steward {
         let record = self.record(&component, module, digest, bytes.len(), origin);
         let release = record.release;
         self.parts.keep(name, release, bytes).map_err(Error::Keep)?;
-        self.supersede(name, &format!("release {release} came before it served"))?;
-        // As it is after that.
-        let before = self.components.get(name).cloned();
-        component = before.clone().unwrap_or(component);
+        let reason = format!("release {release} came before it served");
+        let superseded = component.on_its_way().map(|record| Happening::new(record.release, Event::Superseded, reason));
         component.releases.insert(0, record);
-        module.clone_into(&mut component.module);
-        self.components.insert(name.to_owned(), component);
+        let before = self.components.insert(name.to_owned(), component);
         let file = (origin == Origin::Found).then(|| file_of(module, name));
-        if let Err(error) = self.happen_with_file(name, &[], file.as_deref()) {
+        if let Err(error) = self.happen_with_file(name, superseded.as_slice(), file.as_deref()) {
             self.put_back(name, before);
             return Err(error);
         }
+        superseded.iter().for_each(|superseded| self.let_go(name, superseded.release));
         tracing::info!(component = name, release, "the component is checked");
         self.check(name, release, Duration::ZERO);
         Ok(Taken { release, unchanged: false })
@@ -238,51 +252,80 @@ impl Steward {
         }
     }
 
-    /// Puts what came over HTTP where a file would have been dropped.
-    pub(super) fn put_into_folder(&mut self, name: &str, record: &Record) {
-        let file = file_of(&record.module, name);
-        let put = std::fs::read(self.parts.bytes_of(name, record.release))
-            .and_then(|bytes| folder::put(&self.parts.data.components(), &record.module, name, &bytes));
-        // Whoever sees the file before that finds that these bytes are being built.
-        let put =
-            put.map_err(Error::Keep).and_then(|()| self.control.write(|control| control.file(&file, &record.digest)));
+    /// Puts what came over HTTP where it would have been dropped.
+    fn place(&mut self, offer: &Offer, digest: &str) {
+        if let (Origin::Uploaded, Ok(bytes)) = (offer.origin, &offer.bytes) {
+            self.put_into_folder(&offer.name, &offer.module, bytes, digest);
+        }
+    }
+
+    /// Puts bytes that are deployed into the folder.
+    pub(super) fn put_into_folder(&mut self, name: &str, module: &str, bytes: &[u8], digest: &str) {
+        let file = file_of(module, name);
+        let put = folder::put(&self.parts.data.components(), module, name, bytes).map_err(Error::Keep);
+        // Whoever sees the file before that finds that these bytes are known.
+        let put = put.and_then(|()| self.control.write(|control| control.file(&file, digest)));
         if let Err(error) = put {
-            tracing::warn!(component = name, %error, "the uploaded component is deployed, and could not be put into the folder");
+            tracing::warn!(component = name, %error, "what was uploaded is deployed, and could not be put into the folder");
+        } else if let Some(files) = &mut self.files {
+            files.insert(file);
+        }
+    }
+
+    /// A release of this module's folder is to serve: the component belongs there from now on, and is back if it was removed. To be
+    /// recorded with the next step.
+    pub(super) fn adopt(&mut self, name: &str, module: &str) {
+        let Some(component) = self.components.get_mut(name) else { return };
+        component.removed = false;
+        let before = std::mem::replace(&mut component.module, module.to_owned());
+        let left = file_of(&before, name);
+        if before != module && self.files.as_ref().is_some_and(|files| !files.contains(&left)) {
+            self.forget_file(&left);
         }
     }
 
     /// Notes which files lie in the folder. Deleting one withdraws nothing.
     pub(super) fn note_files(&mut self, files: BTreeSet<String>) {
-        self.files = files;
-        let changed: Vec<Component> = self
-            .components
-            .values()
-            .filter(|component| {
-                component.file_gone == self.files.contains(&file_of(&component.module, &component.name))
-            })
-            .cloned()
-            .collect();
-        for mut component in changed {
-            component.file_gone = !component.file_gone;
-            self.forget_file(&component);
-            if component.file_gone && component.live.is_some() {
-                tracing::warn!(
-                    component = component.name,
-                    "its file is gone from the folder; its release goes on serving"
-                );
-            }
+        self.files = Some(files);
+        for component in self.components.values().cloned().collect::<Vec<_>>() {
+            let (name, was_gone) = (component.name.clone(), component.file_gone);
             self.show(component);
+            let Some(component) = self.components.get(&name).cloned() else { continue };
+            if component.file_gone && !was_gone {
+                if component.live.is_some() {
+                    tracing::warn!(component = name, "its file is gone from the folder; its release goes on serving");
+                }
+                self.forget_removed(&component);
+            }
         }
+        self.forget_refused(None);
     }
 
     /// Withdrawn and deleted, whichever came first: the same file, dropped once more, is meant.
-    pub(super) fn forget_file(&mut self, component: &Component) {
-        let file = file_of(&component.module, &component.name);
-        if component.removed
-            && component.file_gone
-            && let Err(error) = self.control.write(|control| control.forget_file(&file))
-        {
-            tracing::warn!(component = component.name, %error, "its file could not be forgotten");
+    pub(super) fn forget_removed(&mut self, component: &Component) {
+        if component.removed && component.file_gone {
+            self.forget_file(&file_of(&component.module, &component.name));
         }
+    }
+
+    /// Whatever is dropped under this path is taken.
+    fn forget_file(&mut self, file: &str) {
+        if let Err(error) = self.control.write(|control| control.forget_file(file)) {
+            tracing::warn!(file, %error, "a file that is gone could not be forgotten");
+        }
+    }
+
+    /// Forgets components of which nothing was ever taken and no file is there, but not the one that is offered now.
+    fn forget_refused(&mut self, offered: Option<&str>) {
+        let Some(files) = &self.files else { return };
+        let is_refused = |component: &&Component| {
+            let mut releases = component.releases.iter();
+            offered != Some(&component.name)
+                && releases.all(|record| record.state == State::Rejected)
+                // Whichever module it lies in.
+                && !files.iter().any(|file| file.rsplit('/').next() == Some(&format!("{}.wasm", component.name)))
+        };
+        let refused: Vec<Component> = self.components.values().filter(is_refused).cloned().collect();
+        refused.iter().for_each(|component| self.forget_component(component));
     }
 }

@@ -4,9 +4,10 @@ use super::Error;
 use super::control::{Paused, Record};
 use super::machine::{Event, State};
 use super::offer::Origin;
-use super::releases::{Ask, Taken};
+use super::releases::{Ask, Component, Taken};
 use super::steward::{Happening, Steward};
 use crate::projector;
+use std::time::{Duration, Instant};
 
 impl Steward {
     /// Does what an operator asks.
@@ -18,10 +19,7 @@ impl Steward {
         }
         match ask {
             Ask::Rebuild(release) => self.rebuild(name, release),
-            Ask::RollBack => {
-                let release = self.recall(name, "rolled back")?;
-                Ok(Taken { release, unchanged: false })
-            }
+            Ask::RollBack(release) => self.roll_back(name, release),
             Ask::Pause(paused) => {
                 let unchanged = component.paused == paused;
                 self.change(name, |component| component.paused = paused)?;
@@ -46,6 +44,7 @@ impl Steward {
             .and_then(|record| Some((record.clone(), std::fs::read(self.parts.bytes_of(name, record.release)).ok()?)));
         let Some((record, bytes)) = kept else {
             return Err(Error::Unfit(match release {
+                Some(release) if component.release(release).is_none() => format!("`{name}` has no release {release}"),
                 Some(release) => {
                     format!("the bytes of release {release} of `{name}` are not kept: deploy its file again")
                 }
@@ -56,32 +55,66 @@ impl Steward {
         self.receive(name, &module, &bytes, digest, Origin::Kept)
     }
 
-    /// Lets the release that served before serve again, once it stands where the one stands that serves now.
+    /// Lets the warm release serve again, once it stands where the one stands that serves now.
+    fn roll_back(&mut self, name: &str, release: Option<u64>) -> Result<Taken, Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let of = |state: &dyn Fn(State) -> bool| component.in_state(state).map(|record| record.release);
+        let live = of(&|state| state == State::Live);
+        if let Some(release) = release.filter(|release| live == Some(*release)) {
+            return Ok(Taken { release, unchanged: true });
+        }
+        let warm = of(&|state| matches!(state, State::Warm | State::Returning));
+        if let (Some(wanted), Some(warm)) = (release, warm)
+            && wanted != warm
+        {
+            return Err(Error::Unfit(format!(
+                "release {wanted} of `{name}` is not kept: release {warm} is the one that can serve again; deploy the file of the other"
+            )));
+        }
+        Ok(Taken { release: self.recall(name, "rolled back")?, unchanged: false })
+    }
+
     pub(super) fn recall(&mut self, name: &str, reason: &str) -> Result<u64, Error> {
         let nothing =
             || Error::Unfit(format!("`{name}` has no release to go back to: one is kept from the first swap on"));
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
         let warm = component.in_state(|state| matches!(state, State::Warm | State::Returning)).ok_or_else(nothing)?;
-        let (release, is_returning) = (warm.release, warm.state == State::Returning);
+        let (release, module, is_returning) = (warm.release, warm.module.clone(), warm.state == State::Returning);
         if is_returning {
+            self.look_again(name, release, Duration::ZERO);
             return Ok(release);
         }
         if component.warm.is_none() {
             self.revive(name, release)?;
         }
-        let warm = self.components.get(name).and_then(|component| component.warm.clone()).ok_or_else(nothing)?;
+        let before = self.components.get(name).cloned();
+        let warm = before.as_ref().and_then(|component| component.warm.clone()).ok_or_else(nothing)?;
         if let projector::State::Halted(halt) = warm.running.state() {
             return Err(Error::Unfit(format!("release {release} of `{name}` cannot come back: it halted: {halt}")));
         }
-        self.supersede(name, &format!("release {release} is called back"))?;
-        self.happen(name, &[Happening::new(release, Event::Recalled, reason)])?;
-        self.change(name, |component| component.removed = false)?;
+        let superseded = before.as_ref().and_then(Component::on_its_way).map(|record| record.release);
+        let why = format!("release {release} is called back");
+        let mut happenings: Vec<Happening> =
+            superseded.map(|superseded| Happening::new(superseded, Event::Superseded, why)).into_iter().collect();
+        happenings.push(Happening::new(release, Event::Recalled, reason));
+        self.adopt(name, &module);
+        if let Err(error) = self.happen(name, &happenings) {
+            self.put_back(name, before);
+            return Err(error);
+        }
+        superseded.into_iter().for_each(|superseded| self.let_go(name, superseded));
         self.watch(name, &warm);
         Ok(release)
     }
 
     /// Withdraws a component: nothing of it serves or folds any more.
     pub(super) fn remove(&mut self, name: &str, purge: bool) -> Result<(), Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        if component.removed && !purge {
+            return Err(Error::Unfit(format!(
+                "`{name}` was removed already; `laterna remove {name} --purge` deletes its store, too"
+            )));
+        }
         self.supersede(name, "the component was removed")?;
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
         let in_state = |wanted| component.in_state(|state| state == wanted).map(|record| record.release);
@@ -116,6 +149,8 @@ impl Steward {
             if gone.contains(&serving.release) {
                 serving.store.discard();
             } else {
+                // Those that have ended meanwhile need not be waited for.
+                self.leaving.retain(|_, serving| !serving.running.stop_until(Instant::now()));
                 self.leaving.insert((name.to_owned(), serving.release), serving);
             }
         }
@@ -124,7 +159,7 @@ impl Steward {
             // Of one that did not run, nobody else removes it.
             self.parts.remove_store(name, release);
         }
-        self.forget_file(&component);
+        self.forget_removed(&component);
         tracing::info!(component = name, purge, "the component is removed");
         self.show(component);
         Ok(())

@@ -58,6 +58,11 @@ impl Component {
         self.in_state(State::is_candidate)
     }
 
+    /// The one that is to serve next: for the first time, or again.
+    pub(super) fn on_its_way(&self) -> Option<&Record> {
+        self.in_state(|state| state.is_candidate() || state == State::Returning)
+    }
+
     pub(super) fn in_state(&self, is: impl Fn(State) -> bool) -> Option<&Record> {
         self.releases.iter().find(|record| is(record.state))
     }
@@ -81,6 +86,12 @@ impl Board {
         self.components.write().unwrap_or_else(PoisonError::into_inner).insert(component.name.clone(), shown);
         self.changed.send_modify(|changes| *changes += 1);
     }
+
+    /// Shows a component no longer.
+    pub(super) fn hide(&self, name: &str) {
+        self.components.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.changed.send_modify(|changes| *changes += 1);
+    }
 }
 
 /// What an operator asks of a component.
@@ -90,8 +101,8 @@ pub enum Ask {
     Rebuild(Option<u64>),
     /// Let this rest from now on.
     Pause(Paused),
-    /// Let the one before serve again.
-    RollBack,
+    /// Let the warm release serve again: this one, where it is said which.
+    RollBack(Option<u64>),
     /// Withdraw it; its store is kept unless `purge`.
     Remove {
         /// Its stores are deleted, too.

@@ -3,7 +3,7 @@
 use super::Error;
 use super::component::{Checked, RejectError};
 use super::control::{self, Control, Figures, Record, Step};
-use super::folder::Seen;
+use super::folder::{Seen, file_of};
 use super::machine::Event;
 use super::offer::Offer;
 use super::releases::{Ask, Board, Component, Taken};
@@ -66,8 +66,8 @@ pub(super) struct Steward {
     pub(super) boot: String,
     board: Arc<Board>,
     pub(super) inbox: mpsc::Sender<Message>,
-    /// The files that lie in the folder.
-    pub(super) files: BTreeSet<String>,
+    /// The files that lie in the folder, once it was looked at.
+    pub(super) files: Option<BTreeSet<String>>,
     pub(super) checks: Arc<Semaphore>,
     /// Those of removed components that may still end their last batch.
     pub(super) leaving: BTreeMap<(String, u64), Arc<Serving>>,
@@ -92,7 +92,7 @@ impl Steward {
             boot,
             board,
             inbox,
-            files: BTreeSet::new(),
+            files: None,
             checks,
             leaving: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -109,14 +109,16 @@ impl Steward {
                 Message::Again(offer) => self.take_found(offer),
                 Message::Ask(name, ask, answer) => drop(answer.send(self.ask(&name, ask))),
                 Message::Checked(name, release, checked) => {
-                    if let Err(error) = self.checked(&name, release, *checked) {
-                        tracing::error!(component = name, release, %error, "a step could not be taken; it is tried again");
+                    if let Err(error) = self.checked(&name, release, *checked)
+                        && is_worth_another_try(&name, release, &error)
+                    {
                         self.check(&name, release, AGAIN);
                     }
                 }
                 Message::Look(name, release) => {
-                    if let Err(error) = self.look(&name, release) {
-                        tracing::error!(component = name, release, %error, "a step could not be taken; it is tried again");
+                    if let Err(error) = self.look(&name, release)
+                        && is_worth_another_try(&name, release, &error)
+                    {
                         self.look_again(&name, release, AGAIN);
                     }
                 }
@@ -188,9 +190,23 @@ impl Steward {
     }
 
     /// Keeps a component as it is now, and shows it.
-    pub(super) fn show(&mut self, component: Component) {
+    pub(super) fn show(&mut self, mut component: Component) {
+        let file = file_of(&component.module, &component.name);
+        component.file_gone = self.files.as_ref().is_some_and(|files| !files.contains(&file));
         self.board.show(&component);
         self.components.insert(component.name.clone(), component);
+    }
+
+    /// Keeps nothing of a component of which there is nothing but refusals.
+    pub(super) fn forget_component(&mut self, component: &Component) {
+        let (name, file) = (&component.name, file_of(&component.module, &component.name));
+        match self.control.write(|control| control.forget_component(name, &file)) {
+            Ok(()) => {
+                self.components.remove(name);
+                self.board.hide(name);
+            }
+            Err(error) => tracing::warn!(component = name, %error, "it could not be forgotten"),
+        }
     }
 
     /// Changes a component without a step of a release: that it is paused, or withdrawn.
@@ -202,6 +218,12 @@ impl Steward {
         self.show(component);
         Ok(())
     }
+}
+
+/// What could not be recorded may be, later. A step that cannot be taken never can.
+fn is_worth_another_try(name: &str, release: u64, error: &Error) -> bool {
+    tracing::error!(component = name, release, %error, "a step could not be taken");
+    !matches!(error, Error::Impossible { .. })
 }
 
 /// Keeps those that run or will run, and the newest of the others. `control.db` has them all.
