@@ -191,3 +191,76 @@ fn a_file_or_the_whole_folder_may_go_and_come_back() {
     server.wait_for_release("cars", 2, "live");
     assert_eq!(server.rows("cars", "cars").len(), 2);
 }
+
+#[test]
+fn a_component_belongs_where_its_file_lies() {
+    let data = Data::new();
+    let server = data.serve_with(QUICK);
+    server.import(&cars_events().join("\n")).ok();
+    for module in ["trade", "sales", "garage"] {
+        fs::create_dir_all(dropped(&data, module)).expect("a folder");
+    }
+    let belongs = |module: &str, release: u64| {
+        server.wait_for("/projections/cars", |answer| {
+            let shown = answer.json();
+            (&shown["module"], &shown["live"]["release"], &shown["file_gone"])
+                == (&json!(module), &json!(release), &json!(false))
+        });
+    };
+    fs::write(dropped(&data, "trade/cars.wasm"), cars_v1()).expect("the file is written");
+    belongs("trade", 1);
+    // Given a file that was refused beside another one, when that one is gone, then it is meant.
+    fs::write(dropped(&data, "sales/cars.wasm"), cars_v2()).expect("the file is written");
+    server.wait_for_release("cars", 2, "rejected");
+    fs::remove_file(dropped(&data, "trade/cars.wasm")).expect("it is there");
+    belongs("sales", 3);
+    // What is no component does not take it along.
+    fs::remove_file(dropped(&data, "sales/cars.wasm")).expect("it is there");
+    fs::write(dropped(&data, "garage/cars.wasm"), "no component").expect("the file is written");
+    server.wait_for_release("cars", 4, "rejected");
+    assert_eq!(server.projection("cars")["module"], "sales");
+    fs::remove_file(dropped(&data, "garage/cars.wasm")).expect("it is there");
+    fs::write(dropped(&data, "sales/cars.wasm"), cars_v2()).expect("the file is written");
+    belongs("sales", 3);
+    // A file may move, and move back.
+    fs::rename(dropped(&data, "sales/cars.wasm"), dropped(&data, "trade/cars.wasm")).expect("the file is moved");
+    belongs("trade", 5);
+    fs::rename(dropped(&data, "trade/cars.wasm"), dropped(&data, "sales/cars.wasm")).expect("the file is moved");
+    belongs("sales", 3);
+    assert_eq!(releases(&server, "cars"), (3, 5), "nothing is built that is kept");
+}
+
+#[test]
+fn what_is_uploaded_lies_in_the_folder_then() {
+    let data = Data::new();
+    let server = data.serve_with(QUICK);
+    server.import(&cars_events().join("\n")).ok();
+    let file = dropped(&data, "cars.wasm");
+    for (release, bytes) in [(1, cars_v1()), (2, cars_v2())] {
+        assert_eq!(server.deploy("cars", bytes).status, 202);
+        server.wait_for_release("cars", release, "live");
+        assert_eq!(fs::read(&file).expect("it was put there"), bytes);
+    }
+    // Also where nothing has to be built, since the release is kept or serves.
+    server.deploy("cars", cars_v1()).ok();
+    server.wait_for_release("cars", 1, "live");
+    assert_eq!(fs::read(&file).expect("it was put there"), cars_v1());
+    fs::remove_file(&file).expect("it is there");
+    assert_eq!(server.deploy("cars", cars_v1()).ok()["unchanged"], true);
+    assert_eq!(fs::read(&file).expect("it was put there"), cars_v1());
+    // So a file that is dropped then is another one.
+    fs::write(&file, cars_v2()).expect("the file is written");
+    server.wait_for_release("cars", 2, "live");
+    // Refused names are not kept for ever.
+    for number in 1..=20 {
+        server.deploy(&format!("nobody{number}"), b"no component").refused(422, "component-refused");
+    }
+    let shown = server.get("/projections").ok();
+    assert!(shown["projections"].as_array().expect("a list").len() <= 2, "{shown}");
+    // Said twice, a rollback to a release happens once.
+    for unchanged in [false, true] {
+        let answer = server.order("cars", "rollback?release=1").ok();
+        assert_eq!((&answer["live"]["release"], &answer["unchanged"]), (&json!(1), &json!(unchanged)));
+    }
+    server.order("cars", "rollback?release=7").refused(409, "release-unfit");
+}
