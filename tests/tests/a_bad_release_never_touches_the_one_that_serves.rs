@@ -271,3 +271,29 @@ fn uploads_are_drops() {
         server.try_post(path, "application/wasm", cars_v1()).expect("the host answers").refused(400, "bad-parameter");
     }
 }
+
+#[test]
+fn what_halted_at_the_machine_goes_on_once_it_is_mended() {
+    let data = Data::new();
+    data.drop_bytes("cars", cars_v2());
+    let server = data.serve_logging("off", LIMITS);
+    server.import(&cars_events()[..6].join("\n")).ok();
+    assert_eq!(server.rows("cars", "cars").len(), 2);
+    // Given a store that cannot be written, since somebody else has locked it,
+    let locked = rusqlite::Connection::open(data.path().join("stores/cars/1.db")).expect("a store");
+    locked.execute_batch("BEGIN IMMEDIATE").expect("it is locked");
+    server.import(&cars_events()[6..].join("\n")).ok();
+    let halted = |answer: &laterna_tests::Answer| answer.json()["live"]["status"] == "halted";
+    let shown = server.wait_for("/projections/cars", halted).json();
+    assert_eq!(
+        (&shown["live"]["halt"]["code"], &shown["live"]["checkpoint"]),
+        (&json!("machine"), &json!(6)),
+        "{shown}"
+    );
+    assert_eq!(server.get("/projections/cars/tables/cars").position(), 6);
+    // when it is let go, and the operator says so, then it goes on from there.
+    locked.execute_batch("ROLLBACK").expect("it is let go");
+    assert_eq!(server.order("cars", "resume").ok()["live"]["release"], 1);
+    let cars = server.get("/projections/cars/tables/cars?fresh=true");
+    assert_eq!((cars.position(), &cars.ok()["rows"][1]["customer"]), (9, &json!("Dan")));
+}

@@ -94,7 +94,10 @@ impl Steward {
         let live = find(&|state| state == State::Live).filter(|_| serves);
         let warm = find(&|state| matches!(state, State::Warm | State::Returning)).filter(|_| can_return);
         let taken = match (candidate, live, warm) {
-            (Some(release), _, _) => Taken { release, unchanged: true },
+            (Some(release), _, _) => {
+                self.place_candidate(offer, &digest, release);
+                Taken { release, unchanged: true }
+            }
             (None, Some(release), _) => {
                 self.supersede(name, &format!("the bytes of release {release}, which serves, came again"))?;
                 self.place(offer, &digest);
@@ -256,6 +259,16 @@ impl Steward {
     fn place(&mut self, offer: &Offer, digest: &str) {
         if let (Origin::Uploaded, Ok(bytes)) = (offer.origin, &offer.bytes) {
             self.put_into_folder(&offer.name, &offer.module, bytes, digest);
+        }
+    }
+
+    /// Puts what came over HTTP into the folder once it is checked, where it is on its way already.
+    fn place_candidate(&mut self, offer: &Offer, digest: &str, release: u64) {
+        match self.release_mut(&offer.name, release) {
+            Some(record) if matches!(record.state, State::Received | State::Checked) => {
+                record.uploaded |= offer.origin == Origin::Uploaded;
+            }
+            _ => self.place(offer, digest),
         }
     }
 
