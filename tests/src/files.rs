@@ -23,6 +23,13 @@ pub fn checkpoint(store: &Path) -> u64 {
     position.cast_unsigned()
 }
 
+/// How many releases of a component were refused, as a host has recorded it.
+pub fn refused(control: &Path, component: &str) -> usize {
+    let sql = "SELECT count(*) FROM releases WHERE component = ?1 AND state = 'rejected'";
+    let refused: i64 = open(control).query_one(sql, [component], |row| row.get(0)).expect("a record of releases");
+    usize::try_from(refused).expect("a count")
+}
+
 /// Everything in a read store that its component made: each table's rows.
 pub fn contents(store: &Path) -> BTreeMap<String, Rows> {
     let store = open(store);

@@ -2,12 +2,11 @@
 //! and what is read, agree; also where the host is killed in the midst of it.
 
 use laterna_tests::cars::{Trade, Version};
-use laterna_tests::files;
 use laterna_tests::guests::misbehaving;
 use laterna_tests::random::seed;
 use laterna_tests::releases::{cars_v1, cars_v2, variant};
 use laterna_tests::standing::Standing;
-use laterna_tests::{Answer, BREATH, Client, Data, PATIENCE, Server};
+use laterna_tests::{Answer, BREATH, Client, Data, PATIENCE, Server, files};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 use serde_json::{Value, json};
@@ -577,6 +576,23 @@ impl World {
         self.model.file = Some(bytes);
         self.model.found(bytes);
         self.let_witness();
+        if self.model.removed {
+            self.wait_until_recorded();
+        }
+    }
+
+    /// Waits until what was refused is recorded: of a component that was removed nothing else is told.
+    fn wait_until_recorded(&self) {
+        let begun = Instant::now();
+        let control = self.data.path().join("control.db");
+        let refused = self.model.releases.iter().filter(|release| release.state == State::Rejected).count();
+        loop {
+            if files::refused(&control, "cars") == refused {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{refused} refusals are not recorded");
+            std::thread::sleep(BREATH);
+        }
     }
 
     /// Waits until the host has looked into the folder, also where nothing is to come of it: what is no component lies there, too,
@@ -751,7 +767,7 @@ fn whatever_is_ordered_in_whatever_order() {
 
 #[test]
 fn what_random_orders_seldom_come_to() {
-    use Bytes::{Trapping, V1, V2, V2Variant};
+    use Bytes::{Half, Trapping, V1, V1Variant, V2, V2Variant};
     let settled = |order| Step { order, then: Then::Settle };
     let killed = |order| Step { order, then: Then::Kill };
     let (pause, resume) = (Order::Pause(Paused::Builds), || Order::Pause(Paused::Nothing));
@@ -790,6 +806,17 @@ fn what_random_orders_seldom_come_to() {
         (
             "it is removed, and others serve; what was kept is let go",
             vec![settled(Order::Remove { purge: false }), settled(Order::Drop(V2)), settled(Order::Drop(V2Variant))],
+        ),
+        (
+            "it is removed, and is back with what may be deployed, not with what is refused",
+            vec![
+                settled(Order::Remove { purge: false }),
+                settled(Order::Drop(Half)),
+                settled(Order::Append(vec![3, 1, 4, 1, 5])),
+                settled(Order::Upload(V1Variant)),
+                killed(Order::Append(vec![9, 2])),
+                settled(Order::Pause(Paused::Nothing)),
+            ],
         ),
         (
             "what cannot be built is built again, and fails again",

@@ -144,7 +144,9 @@ impl Steward {
         }
         let Some(component) = self.components.get(name) else { return Ok(()) };
         let mut component = component.clone();
+        let mut ran = Vec::new();
         for serving in [component.live.take(), component.warm.take()].into_iter().flatten() {
+            ran.push(serving.release);
             serving.running.begin_stop();
             if gone.contains(&serving.release) {
                 serving.store.discard();
@@ -157,7 +159,9 @@ impl Steward {
         for release in gone {
             self.forget(name, release);
             // Of one that did not run, nobody else removes it.
-            self.parts.remove_store(name, release);
+            if !ran.contains(&release) {
+                self.parts.remove_store(name, release);
+            }
         }
         self.forget_removed(&component);
         tracing::info!(component = name, purge, "the component is removed");
