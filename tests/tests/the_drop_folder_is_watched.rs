@@ -209,6 +209,12 @@ fn a_component_belongs_where_its_file_lies() {
     };
     fs::write(dropped(&data, "trade/cars.wasm"), cars_v1()).expect("the file is written");
     belongs("trade", 1);
+    // A name is used once: an upload for another module is refused, as often as it is tried.
+    for _ in 0..2 {
+        let path = "/components?name=cars&module=sales";
+        let upload = server.try_post(path, "application/wasm", cars_v2()).expect("the host answers");
+        assert_eq!(upload.refused(422, "component-refused")["release"], 2);
+    }
     // Given a file that was refused beside another one, when that one is gone, then it is meant.
     fs::write(dropped(&data, "sales/cars.wasm"), cars_v2()).expect("the file is written");
     server.wait_for_release("cars", 2, "rejected");

@@ -18,7 +18,7 @@ pub async fn rebuild(log: &Log, plugin: &Plugin, store: &Path) -> Result<Duratio
     super::remove(store)?;
     let started = Instant::now();
     let store = Store::open(store, &plugin.manifest().schema, plugin.digest(), &Limits::default())?;
-    let running = Projector::new(log, &Options::default()).start(plugin, &store, Durability::Building, false)?;
+    let running = Projector::new(log, &Options::default()).start(plugin, &store, Durability::Building, false, None)?;
     let mut state = running.watch_state();
     let stopped =
         state.wait_for(|state| *state != State::CatchingUp).await.is_ok_and(|state| *state != State::Following);

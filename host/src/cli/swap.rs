@@ -16,7 +16,7 @@ const LINE: Duration = Duration::from_secs(5);
 /// Waits until the release of an order serves, and says so; or says why it does not.
 ///
 /// # Errors
-/// It does not serve, and never will.
+/// It does not serve: it never will, or builds are paused.
 pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
     let (name, release) = (order["name"].as_str().unwrap_or_default(), order["release"].as_u64().unwrap_or(0));
     let says = |line: &str| {

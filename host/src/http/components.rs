@@ -34,7 +34,6 @@ pub async fn deploy(State(app): State<App>, mut parameters: Parameters, body: Bo
     let component = component.ok_or_else(|| taken(&app, release::Error::NotFound(name)))?;
     if let Some(record) = component.release(order.release)
         && matches!(record.state, release::State::Rejected | release::State::Failed)
-        && !order.unchanged
     {
         return Err(Problem::new(Code::ComponentRefused, format!("release {}: {}", record.release, record.reason))
             .with("code", record.code.as_str())

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// What the one who folds is told.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Pace {
     /// Until somebody lets it go on.
     paused: bool,
@@ -53,8 +53,14 @@ pub(super) struct Turn<'a> {
     busy: &'a watch::Sender<bool>,
 }
 
-pub(super) fn pair(paused: bool, stop: &CancellationToken, runtime: &Handle) -> (Rein, Turns) {
-    let (pace, told) = watch::channel(Pace { paused, ..Pace::default() });
+/// The two sides, as told from the first turn on: whether it rests, and whom it must not pass.
+pub(super) fn pair(
+    paused: bool,
+    behind: Option<watch::Receiver<Progress>>,
+    stop: &CancellationToken,
+    runtime: &Handle,
+) -> (Rein, Turns) {
+    let (pace, told) = watch::channel(Pace { paused, held: false, behind });
     let (busy, seen) = watch::channel(false);
     let rein = Rein { pace, busy: seen, runtime: runtime.clone() };
     (rein, Turns { pace: told, busy, stop: stop.clone(), runtime: runtime.clone() })

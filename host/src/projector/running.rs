@@ -62,7 +62,7 @@ pub enum Error {
 }
 
 impl Projector {
-    /// Starts folding the log into `store` from its checkpoint on, unless it is to begin `paused`.
+    /// Starts folding the log into `store` from its checkpoint on, unless it is to begin `paused`, and never ahead of `behind`.
     ///
     /// # Errors
     /// The store cannot be opened, or the machine has no thread left.
@@ -72,6 +72,7 @@ impl Projector {
         store: &Store,
         durability: Durability,
         paused: bool,
+        behind: Option<watch::Receiver<Progress>>,
     ) -> Result<Running, Error> {
         let Self { log, options, window, runtime } = self;
         let name = plugin.manifest().name.clone();
@@ -80,7 +81,7 @@ impl Projector {
         let wanted = Wanted { filter: consumed(plugin.manifest()), after };
         let (pieces, feed) = feed::start(&name, log, window, wanted, options, stop.clone(), runtime.clone())?;
         let (state, watched) = watch::channel(State::CatchingUp);
-        let (rein, turns) = pace::pair(paused, &stop, runtime);
+        let (rein, turns) = pace::pair(paused, behind, &stop, runtime);
         let progress = store.watch_progress();
         let (plugin, store, log) = (plugin.clone(), store.clone(), log.clone());
         let checkpoint_positions = options.checkpoint_positions;

@@ -74,7 +74,7 @@ impl Steward {
         }
         let started = store::remove(&self.parts.store_of(name, release))
             .map_err(|error| RejectError::Start(error.to_string()))
-            .and_then(|()| self.parts.start(name, &record, plugin, Durability::Building, paused));
+            .and_then(|()| self.parts.start(name, &record, plugin, Durability::Building, paused, None));
         match started {
             Ok(serving) => {
                 let serving = Arc::new(serving);
@@ -186,6 +186,7 @@ impl Steward {
     pub(super) fn let_go_of_candidate(&mut self, name: &str) {
         let Some(component) = self.components.get(name) else { return };
         let mut component = component.clone();
+        self.attempts.retain(|(of, _), _| of != name);
         if let Some(serving) = component.building.take() {
             discard(&serving);
         }

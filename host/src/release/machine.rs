@@ -81,7 +81,7 @@ impl State {
             (Self::Received, E::Refused) => Self::Rejected,
             (Self::Checked, E::Started) => Self::Building,
             (Self::Building, E::CaughtUp) => Self::Verifying,
-            (Self::Building | Self::Verifying, E::Lost) => Self::Received,
+            (Self::Building, E::Lost) => Self::Received,
             (Self::Verifying | Self::Returning, E::CutOver) => Self::Live,
             (Self::Live, E::Displaced | E::Withdrawn) => Self::Warm,
             (Self::Warm, E::Recalled) => Self::Returning,

@@ -74,6 +74,7 @@ impl Steward {
         Ok(Taken { release: self.recall(name, "rolled back")?, unchanged: false })
     }
 
+    /// Has the warm release on its way to serve again; whatever was on its way makes room.
     pub(super) fn recall(&mut self, name: &str, reason: &str) -> Result<u64, Error> {
         let nothing =
             || Error::Unfit(format!("`{name}` has no release to go back to: one is kept from the first swap on"));
@@ -115,13 +116,14 @@ impl Steward {
                 "`{name}` was removed already; `laterna remove {name} --purge` deletes its store, too"
             )));
         }
-        self.supersede(name, "the component was removed")?;
-        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
-        let in_state = |wanted| component.in_state(|state| state == wanted).map(|record| record.release);
-        let (live, warm) = (in_state(State::Live), in_state(State::Warm));
-        let mut happenings = Vec::new();
-        // The one that serves is kept, the one before it only where none does.
+        let in_state = |is: &dyn Fn(State) -> bool| component.in_state(is).map(|record| record.release);
+        let live = in_state(&|state| state == State::Live);
+        let warm = in_state(&|state| matches!(state, State::Warm | State::Returning));
+        let superseded = component.on_its_way().map(|record| record.release);
         let expired = "the component was removed";
+        let mut happenings: Vec<Happening> =
+            superseded.map(|superseded| Happening::new(superseded, Event::Superseded, expired)).into_iter().collect();
+        // The one that serves is kept, the one before it only where none does.
         happenings
             .extend(warm.filter(|_| purge || live.is_some()).map(|warm| Happening::new(warm, Event::Expired, expired)));
         let kept = "the component was removed; its store is kept";
@@ -142,6 +144,7 @@ impl Steward {
             self.put_back(name, before);
             return Err(error);
         }
+        superseded.into_iter().filter(|release| !gone.contains(release)).for_each(|release| self.let_go(name, release));
         let Some(component) = self.components.get(name) else { return Ok(()) };
         let mut component = component.clone();
         let mut ran = Vec::new();

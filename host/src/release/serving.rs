@@ -8,10 +8,11 @@ use crate::data_dir::DataDir;
 use crate::log::Log;
 use crate::plugin::{ABI, Engine, Plugin};
 use crate::projector::{Projector, Running};
-use crate::store::{self, Durability, Store};
+use crate::store::{self, Durability, Progress, Store};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use tokio::sync::watch;
 
 /// A release that runs, whether it serves or not. Whoever holds it may read its store.
 pub struct Serving {
@@ -84,7 +85,7 @@ impl Parts {
         Ok(plugin)
     }
 
-    /// Starts a release on its store, which is made where there is none.
+    /// Starts a release on its store, which is made where there is none. It begins as told, and never goes ahead of `behind`.
     pub(super) fn start(
         &self,
         name: &str,
@@ -92,13 +93,15 @@ impl Parts {
         plugin: Plugin,
         durability: Durability,
         paused: bool,
+        behind: Option<watch::Receiver<Progress>>,
     ) -> Result<Serving, RejectError> {
         let failed = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
         let limits = store::Limits { pages: record.limits.store_pages, ..self.config.store.clone() };
         let path = self.store_of(name, record.release);
         let store = Store::open(&path, &plugin.manifest().schema, &identity(&plugin), &limits)
             .map_err(|error| failed(&error))?;
-        let running = self.projector.start(&plugin, &store, durability, paused).map_err(|error| failed(&error))?;
+        let running =
+            self.projector.start(&plugin, &store, durability, paused, behind).map_err(|error| failed(&error))?;
         Ok(Serving { release: record.release, plugin, store, running })
     }
 

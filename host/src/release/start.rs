@@ -115,7 +115,11 @@ impl Steward {
             Paused::Builds => record.state.is_candidate(),
             Paused::Everything => true,
         };
-        self.parts.start(name, record, plugin, durability, paused).map(Arc::new)
+        // What is warm never goes ahead of what serves, from its first turn on.
+        let live = self.components.get(name).and_then(|component| component.live.as_ref());
+        let behind = live.filter(|_| !record.state.is_candidate() && record.state != State::Live);
+        let behind = behind.map(|live| live.store.watch_progress());
+        self.parts.start(name, record, plugin, durability, paused, behind).map(Arc::new)
     }
 
     /// Starts the release that is kept of a component that was removed.
@@ -152,30 +156,28 @@ impl Steward {
     /// Lets what serves, or follows it, go on from its checkpoint where it halted: what was wrong with the machine may be mended.
     pub(super) fn restart_halted(&mut self, name: &str) {
         let Some(component) = self.components.get(name).cloned() else { return };
-        let restarted = |serving: &Option<Arc<Serving>>| {
+        let restarted = |serving: &Option<Arc<Serving>>, behind| {
             let halted = serving.as_ref().filter(|serving| matches!(serving.running.state(), Running::Halted(_)))?;
             let Serving { release, plugin, store, .. } = &**halted;
-            let running = self.parts.projector.start(plugin, store, Durability::Serving, false);
+            let running = self.parts.projector.start(plugin, store, Durability::Serving, false, behind);
             let running = running
                 .inspect_err(|error| tracing::error!(component = name, release, %error, "it cannot go on"))
                 .ok()?;
             Some(Arc::new(Serving { release: *release, plugin: plugin.clone(), store: store.clone(), running }))
         };
-        let (live, warm) = (restarted(&component.live), restarted(&component.warm));
+        let behind = component.live.as_ref().map(|live| live.store.watch_progress());
+        let (live, warm) = (restarted(&component.live, None), restarted(&component.warm, behind));
         self.run_as(name, |component| {
             component.live = live.or(component.live.take());
             component.warm = warm.or(component.warm.take());
         });
     }
 
-    /// Shows what was started. What is warm never goes ahead of what serves.
+    /// Shows what was started.
     fn run_as(&mut self, name: &str, set: impl FnOnce(&mut Component)) {
         let Some(component) = self.components.get(name) else { return };
         let mut component = component.clone();
         set(&mut component);
-        if let (Some(live), Some(warm)) = (&component.live, &component.warm) {
-            warm.running.follow(Some(live.store.watch_progress()));
-        }
         self.show(component);
     }
 
