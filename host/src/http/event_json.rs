@@ -1,7 +1,7 @@
 //! Events as JSON, coming in and going out.
 
 use super::problem::{Code, Problem};
-use crate::log::{Expected, NewEvent, StoredEvent};
+use crate::log::{Expected, NewEvent, StoredEvent, is_time};
 use crate::plugin::batch::rfc3339;
 use base64::Engine;
 use serde::de::{MapAccess, SeqAccess, Visitor};
@@ -218,9 +218,7 @@ impl<'de> Visitor<'de> for Readable {
 }
 
 fn check_time(at: &str) -> Result<(), Problem> {
-    let bytes = at.as_bytes();
-    let shaped = bytes.get(4) == Some(&b'-') && bytes.get(10).is_some_and(|t| b"Tt".contains(t)) && at.len() <= 64;
-    if shaped && at.parse::<jiff::Timestamp>().is_ok() && !at.contains('[') {
+    if is_time(at) {
         return Ok(());
     }
     let at: String = at.chars().take(64).collect();

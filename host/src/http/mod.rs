@@ -8,12 +8,11 @@
 //! * `projections`: how projections stand
 //! * `components`, `releases`: deploying them, and what operators ask of them
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
-//! * `tables`, `queries`, `cells`: reading them
+//! * `tables`, `queries`: reading them
 //! * `health`, `pages`: the rest
 
 mod answer;
 mod body;
-mod cells;
 mod components;
 mod event_json;
 mod events;

@@ -1,11 +1,11 @@
 //! `/projections/{name}/queries/{query}`: what a component answers by name.
 
-use super::parameters::{Parameters, unfit};
+use super::App;
+use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use super::reading::{Freshness, answered};
-use super::{App, cells};
-use crate::plugin::{CallError, NamedQuery, Parameter, ParameterType};
-use crate::store::{Bounds, Snapshot};
+use crate::plugin::{CallError, NamedQuery};
+use crate::store::{Bounds, Snapshot, cells};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rusqlite::types::Value as Cell;
@@ -68,31 +68,15 @@ fn borrowed(arguments: &[(String, Cell)]) -> Vec<(&str, Cell)> {
 
 /// The arguments of a query, checked, with defaults filled in.
 fn arguments(query: &NamedQuery, parameters: &mut Parameters) -> Result<Vec<(String, Cell)>, Problem> {
-    let argument = |parameter: &Parameter| {
-        let Parameter { name, of_type, default, description } = parameter;
-        let value = match (parameters.take(name)?, default) {
-            (Some(text), _) => typed(name, *of_type, &text)?,
-            (None, Some(default)) => default.clone(),
-            (None, None) => {
-                let detail = format!("query `{}` needs `{name}`: {description}", query.name);
-                return Err(Problem::new(Code::BadParameter, detail).with("parameter", name.as_str()));
-            }
-        };
-        Ok((name.clone(), value))
-    };
-    query.parameters.iter().map(argument).collect()
-}
-
-fn typed(name: &str, of_type: ParameterType, text: &str) -> Result<Cell, Problem> {
-    match of_type {
-        ParameterType::Text => Ok(Cell::Text(text.to_owned())),
-        ParameterType::Integer => text.parse().map(Cell::Integer).map_err(|_| unfit(name, text, "an integer")),
-        ParameterType::Real => text.parse().map(Cell::Real).map_err(|_| unfit(name, text, "a number")),
-        ParameterType::Boolean => {
-            let parsed: Result<bool, _> = text.parse();
-            parsed.map(|boolean| Cell::Integer(boolean.into())).map_err(|_| unfit(name, text, "true or false"))
-        }
+    let mut arguments = Vec::with_capacity(query.parameters.len());
+    for parameter in &query.parameters {
+        let name = &parameter.name;
+        let value = query
+            .argument(parameter, parameters.take(name)?.as_deref())
+            .map_err(|error| Problem::new(Code::BadParameter, error.to_string()).with("parameter", name.as_str()))?;
+        arguments.push((name.clone(), value));
     }
+    Ok(arguments)
 }
 
 fn failed(error: CallError) -> Problem {

@@ -1,11 +1,11 @@
 //! `/projections/{name}/tables/{table}`: rows, filtered and ordered.
 
+use super::App;
 use super::answer::{page_url, path_segment};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::reading::{Freshness, answered};
-use super::{App, cells};
-use crate::store::{Bounds, Relation, Snapshot};
+use crate::store::{Bounds, Relation, Snapshot, cells};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rusqlite::types::Value as Cell;

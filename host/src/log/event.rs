@@ -153,3 +153,11 @@ impl From<EventRef<'_>> for StoredEvent {
 pub fn category(stream: &str) -> &str {
     stream.split_once('-').map_or(stream, |(category, _)| category)
 }
+
+/// Whether a moment is written as the log takes one: RFC 3339, such as `2010-12-01T08:26:00Z`.
+#[must_use]
+pub fn is_time(at: &str) -> bool {
+    let bytes = at.as_bytes();
+    let shaped = bytes.get(4) == Some(&b'-') && bytes.get(10).is_some_and(|t| b"Tt".contains(t)) && at.len() <= 64;
+    shaped && at.parse::<jiff::Timestamp>().is_ok() && !at.contains('[')
+}

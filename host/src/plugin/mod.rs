@@ -11,6 +11,7 @@
 //! * [`component`]: from bytes to a [`Plugin`]
 //! * `cache`: compiled code on the disk
 //! * [`manifest`]: what a component says of itself, checked
+//! * `arguments`: what is said for a query's parameters, checked
 //! * `bindings`: the contract of `wit/` as Rust
 //! * [`batch`]: events as they cross
 //! * [`call`]: one call in a fresh instance, and why it failed
@@ -18,6 +19,7 @@
 //! * `sql`: the host's side of `laterna:plugin/sql`
 //! * `wasi`: what Rust's standard library needs, and nothing more
 
+mod arguments;
 pub mod batch;
 mod bindings;
 mod cache;
@@ -29,6 +31,7 @@ pub mod manifest;
 mod sql;
 mod wasi;
 
+pub use arguments::ArgumentError;
 pub use batch::{Batch, Envelope, rfc3339};
 pub use call::{CallError, Database, DatabaseFault, Metered, Prepared, Verdict};
 pub use component::{Compiled, Linked, LoadError, Plugin, is_whole};

@@ -11,9 +11,11 @@
 //! * [`session`]: the one writer, with its kept statements
 //! * [`snapshot`]: the many readers
 //! * `query`: a read as rows of cells, bounded
+//! * [`cells`]: cells as JSON
 //! * `files`: a store's files on the disk
 
 mod authorizer;
+pub mod cells;
 mod connection;
 mod files;
 mod meter;

@@ -155,13 +155,19 @@ impl Store {
     {
         let _turn = self.inner.reading.acquire().await.map_err(|_| Error::Closed)?;
         let store = self.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut snapshot = store.snapshot()?;
-            let result = read(&mut snapshot);
-            store.put_back(snapshot);
-            result
-        });
+        let reading = tokio::task::spawn_blocking(move || store.read_here(read));
         reading.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Reads a snapshot on this thread, without waiting for a place: for one who has the store for himself.
+    ///
+    /// # Errors
+    /// What `read` answers, or that the file cannot be opened.
+    pub fn read_here<T, E: From<Error>>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, E>) -> Result<T, E> {
+        let mut snapshot = self.snapshot()?;
+        let result = read(&mut snapshot);
+        self.put_back(snapshot);
+        result
     }
 
     fn snapshot(&self) -> Result<Snapshot, Error> {
