@@ -9,17 +9,20 @@
 //! * `pace`: how far one may fold for now
 //! * `fold`: a batch and its checkpoint in one transaction; a failing one narrowed down to its event
 //! * `database`: a store's session as a component sees it
+//! * `replay`: events that stand in no log, folded here and now
 //! * `running`: the threads of one projection, and how it stands
 
 mod database;
 mod feed;
 mod fold;
 mod pace;
+mod replay;
 mod running;
 mod window;
 
 pub use fold::Halt;
 pub use pace::Held;
+pub use replay::replay;
 pub use running::{Error, Running, State};
 
 use crate::log::{Filter, Log};
