@@ -10,6 +10,7 @@
 //! * [`store`]: read stores
 //! * [`projector`]: folds the log into the stores
 //! * [`release`]: components in the drop folder become releases that serve
+//! * [`scenario`]: stories about a component, told without a host
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
 //! * [`http`]: the host over HTTP
 //! * [`cli`]: the command line
@@ -25,4 +26,5 @@ pub mod log;
 pub mod plugin;
 pub mod projector;
 pub mod release;
+pub mod scenario;
 pub mod store;

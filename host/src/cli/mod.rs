@@ -21,6 +21,7 @@ mod show;
 mod status;
 mod swap;
 mod tail;
+mod test;
 
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
@@ -42,6 +43,7 @@ enum Command {
     Demo(demo::Demo),
     Build(build::Build),
     Check(check::Check),
+    Test(test::Test),
     Status(status::Status),
     Deploy(deploy::Deploy),
     Rebuild(rebuild::Rebuild),
@@ -87,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Build(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Test(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Deploy(command) => command.run(),
         Command::Rebuild(command) => command.run(),

@@ -24,9 +24,14 @@ pub fn rows(rows: &[Value]) -> String {
 pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.replace(steers, "\u{fffd}"),
+        Value::String(text) => plain(text),
         other => other.to_string(),
     }
+}
+
+/// A text without what would steer the terminal.
+pub fn plain(text: &str) -> String {
+    text.replace(steers, "\u{fffd}")
 }
 
 /// Whether a character would steer the terminal: what is shown comes from anybody.

@@ -1,0 +1,79 @@
+//! The components that are to be tried, and their scenarios.
+
+use crate::cli::{Failure, build};
+use clap::error::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A component's file, and the files of its scenarios.
+pub struct Found {
+    pub file: PathBuf,
+    pub scenarios: Vec<PathBuf>,
+}
+
+/// Finds what was named, or all of `projections/` that have scenarios. Crates are built into the folder `built`.
+pub fn find(paths: &[PathBuf], scenarios: &[PathBuf], built: &Path) -> Result<Vec<Found>, Failure> {
+    if !scenarios.is_empty() && paths.len() != 1 {
+        let misuse =
+            "--scenarios is for one component: name it in front, as `laterna test orders.wasm --scenarios stories/`\n";
+        clap::Error::raw(ErrorKind::ArgumentConflict, misuse).exit();
+    }
+    let paths = if paths.is_empty() { examples()? } else { paths.to_vec() };
+    paths.iter().map(|path| find_one(path, scenarios, built)).collect()
+}
+
+/// The crates of `projections/` that have scenarios.
+fn examples() -> Result<Vec<PathBuf>, Failure> {
+    let mut crates = build::examples()?;
+    crates.retain(|path| path.join("scenarios").is_dir());
+    if crates.is_empty() {
+        return Err("no crate of `projections/` has a folder `scenarios`: write one, or name a component".into());
+    }
+    Ok(crates)
+}
+
+fn find_one(path: &Path, scenarios: &[PathBuf], built: &Path) -> Result<Found, Failure> {
+    let is_file = path.is_file();
+    if !is_file && !path.is_dir() {
+        return Err(format!("{} is not there: name the folder of a crate, or a .wasm file", path.display()).into());
+    }
+    let beside = if is_file { path.parent().unwrap_or(path) } else { path }.join("scenarios");
+    let mut files = Vec::new();
+    if scenarios.is_empty() {
+        if !beside.is_dir() {
+            let beside = beside.display();
+            return Err(format!(
+                "{} has no scenarios: write one as {beside}/<name>.yaml, or name them with --scenarios; docs/scenarios.md says how",
+                path.display()
+            )
+            .into());
+        }
+        files.extend(in_folder(&beside)?);
+    }
+    for named in scenarios {
+        if named.is_dir() {
+            files.extend(in_folder(named)?);
+        } else {
+            files.push(named.clone());
+        }
+    }
+    let file = if is_file {
+        path.to_owned()
+    } else {
+        let components = build::build(&[path.to_owned()], built, None)?;
+        components.into_iter().next().ok_or("nothing was built")?
+    };
+    Ok(Found { file, scenarios: files })
+}
+
+/// The scenarios in a folder, by name.
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

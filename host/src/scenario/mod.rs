@@ -1,0 +1,30 @@
+//! Scenarios: a story about a component, told without a server or a log. Given these events, then its tables and queries answer
+//! so, at every batch size, and where the story says so in every order.
+//!
+//! A scenario is run by what runs in a host: the same checks, the same folding into a store of its own. It knows nothing of the log
+//! but which events a component consumes, and nothing of releases or of HTTP.
+//!
+//! In reading order:
+//! * [`format`]: a scenario as it is written in YAML
+//! * [`story`]: a scenario that was read and checked, with its events as a log would have them
+//! * [`stage`]: a component, and a store of its own for each run of a story
+//! * [`content`]: everything that is in a store, compared
+//! * `expectation`, `question`: what a story expects
+//! * `orders`: in which orders events may come
+//! * [`trial`]: a story at all batch sizes, then in all its orders
+//! * `side_by_side`: two outcomes beside each other, for people
+
+pub mod content;
+mod expectation;
+pub mod format;
+mod orders;
+mod question;
+mod side_by_side;
+pub mod stage;
+pub mod story;
+pub mod trial;
+
+pub use format::json_schema;
+pub use stage::Stage;
+pub use story::Story;
+pub use trial::{Failed, Options, Passed, Trial, judge};

@@ -1,0 +1,89 @@
+//! Two outcomes beside each other, for people.
+
+use super::content::Difference;
+use super::stage::{Arrival, Outcome};
+use super::story::Chapter;
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Characters of a line, so that it can be read indented in a terminal of 100.
+const WIDTH: u16 = 92;
+
+/// Places that are shown; it is the first ones that help.
+const SHOWN: usize = 20;
+
+/// Characters that are shown of what stands in one place.
+const CELL: usize = 200;
+
+/// The events of a story as they came in one of its orders.
+pub(super) struct Told<'s> {
+    number: usize,
+    pub(super) arrivals: Vec<Arrival<'s>>,
+}
+
+impl<'s> Told<'s> {
+    /// The order with this number, from 1: the events by their places in the story, each with whether it comes a second time.
+    pub(super) fn new(number: usize, chapter: &'s Chapter, places: &[(usize, bool)]) -> Self {
+        let arrivals = places
+            .iter()
+            .filter_map(|(event, again)| Some(Arrival { event: chapter.events.get(*event)?, again: *again }));
+        Self { number, arrivals: arrivals.collect() }
+    }
+
+    pub(super) fn has_duplicates(&self) -> bool {
+        self.arrivals.iter().any(|arrival| arrival.again)
+    }
+
+    pub(super) fn title(&self) -> String {
+        let given = if self.number == 1 { ", as given" } else { "" };
+        let duplicates = if self.has_duplicates() { ", with duplicates" } else { "" };
+        format!("order {}{given}{duplicates}", self.number)
+    }
+
+    /// The events, a line each.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let line = |(index, Arrival { event, again }): (usize, &Arrival<'_>)| {
+            let again = if *again { "  (again)" } else { "" };
+            format!("{:>2}  {} {}{again}", index + 1, event.event_type, event.stream)
+        };
+        self.arrivals.iter().enumerate().map(line).collect()
+    }
+}
+
+/// Two orders and where their outcomes differ.
+pub(super) fn tellings(left: (&Told<'_>, &Outcome), right: (&Told<'_>, &Outcome)) -> String {
+    let titles = [left.0.title(), right.0.title()];
+    let (one, other) = (left.0.lines(), right.0.lines());
+    let line = |lines: &[String], index: usize| lines.get(index).cloned().unwrap_or_default();
+    let rows = (0..one.len().max(other.len())).map(|index| vec![line(&one, index), line(&other, index)]);
+    format!("{}\n\n{}", table(&titles, rows), differences(&titles, left.1, right.1))
+}
+
+/// Where two outcomes differ.
+pub(super) fn differences(titles: &[String; 2], left: &Outcome, right: &Outcome) -> String {
+    let mut found = Vec::new();
+    if left.halt != right.halt {
+        let halt = |outcome: &Outcome| outcome.halt.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string);
+        found.push(Difference { place: "halted".to_owned(), left: halt(left), right: halt(right) });
+    }
+    found.extend(left.content.differences(&right.content));
+    let beyond = found.len().saturating_sub(SHOWN);
+    let rows = found.into_iter().take(SHOWN);
+    let rows = rows.map(|Difference { place, left, right }| [place, left, right].map(shortened).to_vec());
+    let header = ["what differs".to_owned(), titles[0].clone(), titles[1].clone()];
+    let table = table(&header, rows);
+    if beyond == 0 { table } else { format!("{table}\n … and {beyond} more") }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(CELL) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text,
+    }
+}
+
+fn table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(header).add_rows(rows);
+    table.trim_fmt()
+}

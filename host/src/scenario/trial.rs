@@ -1,0 +1,193 @@
+//! A story at all batch sizes, then in all its orders.
+
+use super::expectation;
+use super::format::Order;
+use super::orders::{Orders, with_duplicates};
+use super::side_by_side::{self, Told};
+use super::stage::{Arrival, Error, Outcome, Run, Stage};
+use super::story::{Chapter, Story};
+use fastrand::Rng;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How stories are tried.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Events in a batch at most: each story is told with each of these. At least one.
+    pub batch_sizes: Vec<usize>,
+    /// Orders of a story's events that are run, where there are more.
+    pub orders: usize,
+    /// What every random choice follows from.
+    pub seed: u64,
+}
+
+/// What came of a story.
+#[derive(Debug)]
+pub struct Trial {
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub verdict: Result<Passed, Failed>,
+}
+
+/// What was tried of a story that holds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Passed {
+    /// Batch sizes.
+    pub batch_sizes: usize,
+    /// Orders; 0 where they are as given.
+    pub orders: usize,
+    /// Whether each order was run with duplicates, too.
+    pub duplicates: bool,
+    /// Whether anything was chosen by lot, so that it follows from the seed.
+    pub random: bool,
+}
+
+/// Why a story does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// What is otherwise than it must be, in lines.
+    pub text: String,
+}
+
+/// A kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The scenario itself is not in order.
+    Scenario,
+    /// Something that must hold does not.
+    Expectation,
+    /// The outcome depends on the size of the batches.
+    BatchSize,
+    /// The outcome depends on the order of the events, or on what comes a second time.
+    Order,
+    /// The machine could not go on.
+    Machine,
+}
+
+impl Kind {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scenario => "scenario",
+            Self::Expectation => "expectation",
+            Self::BatchSize => "batch-size",
+            Self::Order => "order",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { kind: Kind::Machine, text: error.to_string() }
+    }
+}
+
+/// Tells a story in every way that it asks for.
+#[must_use]
+pub fn judge(stage: &Stage, story: &Story, options: &Options) -> Trial {
+    let started = Instant::now();
+    let verdict = judge_all(stage, story, options);
+    Trial { took: started.elapsed(), verdict }
+}
+
+fn judge_all(stage: &Stage, story: &Story, options: &Options) -> Result<Passed, Failed> {
+    expectation::check(stage, story).map_err(|text| Failed { kind: Kind::Scenario, text })?;
+    at_all_sizes(stage, story, &options.batch_sizes)?;
+    let mut passed = Passed { batch_sizes: options.batch_sizes.len(), orders: 0, duplicates: false, random: false };
+    if let ([chapter], Order::Any | Order::Interleaved) = (&story.steps[..], story.order) {
+        passed.duplicates = story.duplicates;
+        let orders = in_all_orders(stage, story, chapter, options)?;
+        (passed.orders, passed.random) = orders;
+    }
+    Ok(passed)
+}
+
+/// Tells a story as it is given, at all batch sizes in step.
+fn at_all_sizes(stage: &Stage, story: &Story, sizes: &[usize]) -> Result<(), Failed> {
+    let mut runs = sizes.iter().map(|size| stage.run(story, *size)).collect::<Result<Vec<_>, _>>()?;
+    for (number, Chapter { events, then }) in story.steps.iter().enumerate() {
+        let in_step = |text: String| match story.steps.len() {
+            1 => text,
+            _ => format!("step {}: {text}", number + 1),
+        };
+        let arrivals: Vec<Arrival<'_>> = events.iter().map(|event| Arrival { event, again: false }).collect();
+        let outcomes = runs.iter_mut().map(|run| run.fold(&arrivals)).collect::<Result<Vec<_>, _>>()?;
+        let Some((first, others)) = outcomes.split_first() else { return Ok(()) };
+        if let Some((index, other)) = others.iter().enumerate().find(|(_, other)| *other != first) {
+            let (size, other_size) = (sizes[0], sizes[index + 1]);
+            let titles = [format!("batches of {size}"), format!("batches of {other_size}")];
+            let differences = side_by_side::differences(&titles, first, other);
+            let text = in_step(format!(
+                "the outcome depends on the size of the batches: {size} and {other_size} differ\n\n{differences}"
+            ));
+            return Err(Failed { kind: Kind::BatchSize, text });
+        }
+        let unmet = expectation::unmet(then, &runs[0], first)?;
+        if !unmet.is_empty() {
+            let lines: Vec<String> = unmet.into_iter().map(in_step).collect();
+            return Err(Failed { kind: Kind::Expectation, text: lines.join("\n") });
+        }
+        if first.halt.is_some() {
+            // It had to, and nothing comes after that.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Tells a story in all its orders; answers how many, and whether they, or what came twice, were chosen by lot.
+fn in_all_orders(stage: &Stage, story: &Story, chapter: &Chapter, options: &Options) -> Result<(usize, bool), Failed> {
+    let mut streams = BTreeMap::new();
+    let lines = chapter.events.iter().enumerate().map(|(index, event)| match story.order {
+        Order::Interleaved => *streams.entry(event.stream.as_str()).or_insert(index),
+        Order::Given | Order::Any => index,
+    });
+    let mut orders = Orders::new(lines.collect(), options.orders);
+    let mut rng = Rng::with_seed(options.seed);
+    let mut sizes = options.batch_sizes.iter().copied().cycle();
+    let mut told = 0;
+    let mut first: Option<(Told<'_>, Outcome)> = None;
+    while let Some(order) = orders.next(options.orders, &mut rng) {
+        told += 1;
+        let plain = order.iter().map(|event| (*event, false)).collect();
+        let doubled = story.duplicates.then(|| with_duplicates(&order, &mut rng));
+        for places in std::iter::once(plain).chain(doubled) {
+            let telling = Told::new(told, chapter, &places);
+            let mut run = stage.run(story, sizes.next().unwrap_or(1))?;
+            let outcome = run.fold(&telling.arrivals)?;
+            let outcome = Outcome { content: outcome.content.without(&story.ignore), ..outcome };
+            match &first {
+                Some((first_told, expected)) if *expected != outcome => {
+                    let text = format!(
+                        "the outcome depends on {} (seed {})\n\n{}",
+                        if telling.has_duplicates() { "what comes a second time" } else { "the order of the events" },
+                        options.seed,
+                        side_by_side::tellings((first_told, expected), (&telling, &outcome))
+                    );
+                    return Err(Failed { kind: Kind::Order, text });
+                }
+                Some(_) => must_hold(chapter, &run, &outcome, &telling, options.seed)?,
+                None => first = Some((telling, outcome)),
+            }
+        }
+    }
+    Ok((told, orders.are_random() || story.duplicates))
+}
+
+/// What is ignored when orders are compared may still be asked for.
+fn must_hold(chapter: &Chapter, run: &Run<'_>, outcome: &Outcome, telling: &Told<'_>, seed: u64) -> Result<(), Failed> {
+    let unmet = expectation::unmet(&chapter.then, run, outcome)?;
+    if unmet.is_empty() {
+        return Ok(());
+    }
+    let (title, events) = (telling.title(), telling.lines().join("\n"));
+    let text = format!("in {title} (seed {seed}):\n{events}\n\n{}", unmet.join("\n"));
+    Err(Failed { kind: Kind::Expectation, text })
+}
