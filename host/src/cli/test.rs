@@ -54,7 +54,7 @@ struct Suite {
 
 /// What came of one scenario.
 struct Case {
-    /// Its sentence, or its file where that is no scenario.
+    /// Its sentence, or the name of its file where that is no scenario.
     name: String,
     file: PathBuf,
     trial: Trial,
@@ -147,7 +147,8 @@ fn case(stage: &Stage, story: Result<Story, story::Error>, file: &Path, options:
         Err(error) => {
             let failed = Failed { kind: trial::Kind::Scenario, text: error.to_string() };
             let trial = Trial { took: Duration::ZERO, verdict: Err(failed) };
-            Case { name: file.display().to_string(), file: file.to_owned(), trial }
+            let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+            Case { name, file: file.to_owned(), trial }
         }
     }
 }

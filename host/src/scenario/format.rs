@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "A scenario of a Laterna component")]
+#[schemars(extend("oneOf" = [{ "required": ["given"] }, { "required": ["steps"] }]))]
 pub struct Scenario {
     /// The story, in a sentence.
     pub scenario: String,
@@ -143,6 +144,7 @@ pub type Row = Map<String, Value>;
 /// A question and its answer: one of `rows`, `answer` and `refused`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["rows"] }, { "required": ["answer"] }, { "required": ["refused"] }]))]
 pub struct Query {
     /// The query's name.
     pub query: String,

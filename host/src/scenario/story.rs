@@ -128,10 +128,8 @@ fn check(scenario: Scenario) -> Result<Story, String> {
         (Some(steps), None, None) if !steps.is_empty() => steps,
         (Some(_), None, None) => return Err("`steps` is empty: a step has `given` and `then`".to_owned()),
         (Some(_), ..) => return Err("`steps` stands beside `given` or `then`: say one or the other".to_owned()),
-        (None, None, None) => return Err("there is neither `given` nor `steps`".to_owned()),
-        (None, given, then) => {
-            vec![Step { given: given.unwrap_or_default(), then: then.unwrap_or_default() }]
-        }
+        (None, None, _) => return Err("there is neither `given` nor `steps`".to_owned()),
+        (None, Some(given), then) => vec![Step { given, then: then.unwrap_or_default() }],
     };
     if order == Order::Given {
         if duplicates.is_some() {
