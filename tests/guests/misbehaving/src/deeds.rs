@@ -45,7 +45,8 @@ pub fn while_describing(says: &Says) {
     }
 }
 
-pub fn apply(event: &Event<'_>, store: &Store) -> Result<()> {
+/// Applies an event, which is the one with this number in its batch.
+pub fn apply(event: &Event<'_>, store: &Store, company: u64) -> Result<()> {
     match event.event_type() {
         "Failed" => Err(Error::new("an order without a customer")),
         "Trapped" => panic!("the warehouse is on fire"),
@@ -122,6 +123,8 @@ pub fn apply(event: &Event<'_>, store: &Store) -> Result<()> {
             store.execute("INSERT INTO heap (bytes) VALUES (zeroblob(1000000))", ())?;
         },
         "Asked" => asked(event, store),
+        // What it writes depends on who came along.
+        "Compared" => noted(store, event, &format!("number {company} of its batch")),
         // A good one.
         _ => Ok(()),
     }

@@ -16,7 +16,10 @@ use laterna_sdk::prelude::*;
 use says::Says;
 
 #[derive(Default)]
-struct Misbehaving;
+struct Misbehaving {
+    /// Events of this batch so far: nothing should follow from it.
+    company: u64,
+}
 
 impl Projection for Misbehaving {
     fn manifest() -> Manifest {
@@ -32,7 +35,8 @@ impl Projection for Misbehaving {
             "INSERT INTO counts VALUES (?1, 1) ON CONFLICT DO UPDATE SET events = events + 1",
             (event.event_type(),),
         )?;
-        deeds::apply(event, store)
+        self.company += 1;
+        deeds::apply(event, store, self.company)
     }
 
     fn query(&self, name: &str, _: &Arguments, store: &Store) -> Result<serde_json::Value> {

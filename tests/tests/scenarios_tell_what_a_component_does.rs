@@ -1,0 +1,345 @@
+//! `laterna test`: scenarios beside a component, run without a host, and told so that one sees what is wrong.
+
+use laterna_tests::guests::misbehaving;
+use laterna_tests::{component, laterna, root};
+use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use tempfile::TempDir;
+
+/// A component's file in a folder of its own, with a scenario beside it.
+struct Beside {
+    folder: TempDir,
+    component: PathBuf,
+}
+
+impl Beside {
+    fn new(name: &str, bytes: &[u8]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let component = folder.path().join(format!("{name}.wasm"));
+        std::fs::write(&component, bytes).expect("the component is written");
+        std::fs::create_dir(folder.path().join("scenarios")).expect("a folder");
+        Self { folder, component }
+    }
+
+    fn of_example(name: &str) -> Self {
+        Self::new(name, &std::fs::read(component(name)).expect("it was built"))
+    }
+
+    fn tell(&self, file: &str, scenario: &str) -> &Self {
+        std::fs::write(self.scenario(file), scenario).expect("the scenario is written");
+        self
+    }
+
+    fn scenario(&self, file: &str) -> PathBuf {
+        self.folder.path().join("scenarios").join(file)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn test(&self, flags: &[&str]) -> Output {
+        laterna(["test".as_ref(), self.component.as_os_str()].into_iter().chain(flags.iter().map(AsRef::as_ref)))
+    }
+
+    #[track_caller]
+    fn passes(&self, flags: &[&str]) -> String {
+        let output = self.test(flags);
+        let text = String::from_utf8(output.stdout.clone()).expect("text");
+        assert!(output.status.success(), "{text}\n{output:?}");
+        text
+    }
+
+    /// Fails with exit code 1, in a text that holds all of these words and is readable on a terminal.
+    #[track_caller]
+    fn fails(&self, flags: &[&str], words: &[&str]) -> String {
+        let output = self.test(flags);
+        let text = String::from_utf8(output.stdout.clone()).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{text}\n{output:?}");
+        for word in words {
+            assert!(text.contains(word), "no `{word}` in:\n{text}");
+        }
+        text
+    }
+}
+
+const PLACED_1: &str =
+    "{type: OrderPlaced, stream: order-1, data: {order_id: order-1, customer_id: c7, total_cents: 990, items: []}}";
+const PAID_1: &str = "{type: OrderPaid, stream: order-1, data: {order_id: order-1, customer_id: c7, total_cents: 990}}";
+
+fn story(head: &str, given: &[&str], then: &str) -> String {
+    let given: String = given.iter().map(|event| format!("  - {event}\n")).collect();
+    format!("scenario: A story\n{head}\ngiven:\n{given}then:\n{then}\n")
+}
+
+/// Orders that commute, but for the payment of the last one.
+fn eight_orders() -> Vec<String> {
+    let placed = |order: u32| {
+        format!(
+            "{{type: OrderPlaced, stream: order-{order}, data: {{order_id: order-{order}, customer_id: c7, total_cents: 990, items: []}}}}"
+        )
+    };
+    (1..=7).map(placed).chain([PAID_1.to_owned()]).collect()
+}
+
+#[test]
+fn the_examples_do_what_their_scenarios_tell() {
+    let output = laterna(["test"]);
+    let text = String::from_utf8(output.stdout.clone()).expect("text");
+    assert!(output.status.success(), "{output:?}");
+    let mut told = 0;
+    for name in ["cars", "orders", "retail"] {
+        let scenarios = std::fs::read_dir(root().join("projections").join(name).join("scenarios")).expect("a folder");
+        let count = scenarios.count();
+        assert_eq!(text.lines().filter(|line| line.starts_with(&format!("ok    {name}: "))).count(), count, "{text}");
+        told += count;
+    }
+    assert!(text.contains("however their events cross (3 batch sizes, 20 orders)"), "{text}");
+    assert!(text.ends_with(&format!("{told} scenarios passed\n")), "{text}");
+}
+
+#[test]
+fn what_the_docs_tell_of_orders_is_true() {
+    let orders = Beside::of_example("orders");
+    let page = std::fs::read_to_string(root().join("docs/scenarios.md")).expect("the page is part of the repository");
+    let told = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let told = told.enumerate().map(|(number, (scenario, _))| orders.tell(&format!("{number}.yaml"), scenario)).count();
+    let passed = orders.passes(&[]);
+    assert!(told >= 4 && passed.ends_with(&format!("{told} scenarios passed\n")), "{told}: {passed}");
+}
+
+#[test]
+fn what_is_not_as_expected_is_told_by_table_row_and_column() {
+    let orders = Beside::of_example("orders");
+    orders.tell(
+        "wrong.yaml",
+        &story(
+            "",
+            &[PLACED_1, PAID_1],
+            "  tables:
+    orders: [{order_id: order-1, status: shipped}, {order_id: order-2}]
+    customers: []
+  queries:
+    - {query: order, with: {id: order-1}, rows: [{total_cents: 991}]}
+    - {query: order, with: {id: order-1}, refused: closed on Sundays}",
+        ),
+    );
+    orders.fails(
+        &[],
+        &[
+            "FAIL  orders: A story",
+            "wrong.yaml",
+            "table `orders`, row order_id \"order-1\": `status` is \"paid\", expected \"shipped\"",
+            "table `orders` has no row order_id \"order-2\"",
+            "table `customers` has a row that is not expected: {\"customer_id\":\"c7\",\"orders\":1,\"spent_cents\":990}",
+            "query `order`, row 1: `total_cents` is 990, expected 991",
+            "query `order` answers [{",
+            "expected to be refused",
+        ],
+    );
+}
+
+#[test]
+fn two_orders_that_end_otherwise_stand_side_by_side() {
+    let orders = Beside::of_example("orders");
+    let head = "order: any\nduplicates: false\nignore: {orders: [updated_position]}";
+    orders.tell("paid.yaml", &story(head, &[PLACED_1, PAID_1], "  tables: {}"));
+    let text = orders.fails(&["--seed", "42"], &["the outcome depends on the order of the events (seed 42)"]);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let side_by_side = |left: &str, right: &str| {
+        lines.iter().any(|line| line.split_once(left).is_some_and(|(_, rest)| rest.trim_start().starts_with(right)))
+    };
+    for (left, right) in [
+        ("order 1, as given", "order 2"),
+        ("1  OrderPlaced order-1", "1  OrderPaid order-1"),
+        ("2  OrderPaid order-1", "2  OrderPlaced order-1"),
+        ("customers customer_id \"c7\": spent_cents", "990"),
+        ("orders order_id \"order-1\": status", "\"paid\""),
+        ("\"paid\"", "\"placed\""),
+    ] {
+        assert!(side_by_side(left, right), "`{left}` has no `{right}` beside it:\n{text}");
+    }
+    let longest = text.lines().filter(|line| !line.contains(".yaml")).map(|line| line.chars().count()).max();
+    assert!(longest <= Some(100), "{text}");
+}
+
+#[test]
+fn a_seed_gives_the_same_orders_again() {
+    let orders = Beside::of_example("orders");
+    let events = eight_orders();
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let head = "order: any\nduplicates: false\nignore: {orders: [updated_position]}";
+    orders.tell("eight.yaml", &story(head, &events, "  tables: {}"));
+    let told = |seed: &str| orders.fails(&["--seed", seed], &["seed ", "OrderPaid order-1"]);
+    assert_eq!(told("42"), told("42"));
+    assert!((43..50).any(|seed: u64| told(&seed.to_string()).replace(&seed.to_string(), "42") != told("42")));
+    // Within its stream the payment comes after its order, whatever else crosses: a choice of the orders holds.
+    orders.tell("eight.yaml", &story(&head.replace("any", "interleaved"), &events, "  tables: {}"));
+    let passed = orders.passes(&["--seed", "42", "--orders", "50"]);
+    assert!(passed.contains("(3 batch sizes, 50 orders)") && passed.contains("seed 42"), "{passed}");
+}
+
+#[test]
+fn what_comes_a_second_time_is_noticed() {
+    let orders = Beside::of_example("orders");
+    orders.tell("twice.yaml", &story("order: interleaved", &[PLACED_1], "  tables: {orders: [{order_id: order-1}]}"));
+    orders.fails(&[], &["depends on what comes a second time", "2  OrderPlaced order-1  (again)", "halted", "UNIQUE"]);
+    // Of what a component does not consume, it may come as often as it likes.
+    orders.tell("twice.yaml", &story("order: any", &["{type: Noise, stream: a}", "{type: Noise, stream: b}"], "  {}"));
+    let passed = orders.passes(&[]);
+    assert!(passed.contains("2 orders, each with duplicates, too"), "{passed}");
+}
+
+#[test]
+fn a_halt_is_told_and_may_be_expected() {
+    let queries = json!([{ "name": "failed" }, { "name": "events" }]);
+    let bytes = misbehaving(&json!({ "name": "clumsy", "queries": queries }));
+    let clumsy = Beside::new("clumsy", &bytes);
+    let given = ["{type: Good, stream: a}", "{type: Failed, stream: a, id: bad}", "{type: Good, stream: a}"];
+    clumsy.tell(
+        "expected.yaml",
+        &story(
+            "",
+            &given,
+            "  halts: {at: 2, because: without a customer}
+  tables:
+    seen: [{position: 1, id: event-1}]
+    counts: [{type: Good, events: 1}]
+  queries:
+    - {query: events, answer: {events: 1}}
+    - {query: failed, refused: nobody ever asked me}",
+        ),
+    );
+    clumsy.passes(&[]);
+    clumsy.tell("expected.yaml", &story("", &given, "  tables: {seen: [{position: 1}]}"));
+    clumsy.fails(&[], &["it halted: event bad (Failed) at position 2: an order without a customer"]);
+    clumsy.tell("expected.yaml", &story("", &given[..1], "  halts: {at: 1}"));
+    clumsy.fails(&[], &["it did not halt, expected at position 1"]);
+    clumsy.tell("expected.yaml", &story("", &given, "  halts: {at: 2, because: the moon}"));
+    clumsy.fails(&[], &["because \"an order without a customer\", expected \"the moon\""]);
+}
+
+#[test]
+fn who_goes_by_the_batch_is_found_out() {
+    let clumsy = Beside::new("clumsy", &misbehaving(&json!({ "name": "clumsy" })));
+    let given = ["{type: Good, stream: a}", "{type: Compared, stream: a}"];
+    clumsy.tell("batches.yaml", &story("", &given, "  {}"));
+    clumsy.fails(
+        &[],
+        &["depends on the size of the batches: 1 and 7 differ", "number 1 of its batch", "number 2 of its batch"],
+    );
+    clumsy.passes(&["--batch-sizes", "2,5"]);
+    // One that fails only in company is no fault of the events.
+    clumsy.tell("batches.yaml", &story("", &["{type: Good, stream: a}", "{type: ShiedAway, stream: a}"], "  {}"));
+    clumsy.passes(&[]);
+}
+
+#[test]
+fn results_are_written_for_programs() {
+    let orders = Beside::of_example("orders");
+    orders.tell("a_right.yaml", &story("", &[PLACED_1], "  tables: {orders: [{status: placed}]}"));
+    orders.tell(
+        "b_wrong.yaml",
+        "scenario: \"<wrong> & \\e[1m\"\ngiven: []\nthen: {tables: {orders: [{status: \"<paid> & \\e[1m\"}]}}",
+    );
+    let file = orders.path("results.xml");
+    let output = orders.test(&["--json", "--seed", "7", "--junit", file.to_str().expect("text")]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&told["passed"], &told["failed"], &told["seed"]), (&json!(1), &json!(1), &json!(7)));
+    let scenarios = &told["components"][0]["scenarios"];
+    assert_eq!((&scenarios[0]["ok"], &scenarios[0]["tried"]["batch_sizes"]), (&json!(true), &json!(3)));
+    assert_eq!((&scenarios[1]["ok"], &scenarios[1]["kind"]), (&json!(false), &json!("expectation")));
+    assert!(scenarios[1]["failure"].as_str().expect("text").contains("has only 0 rows"), "{scenarios}");
+
+    let xml = std::fs::read_to_string(file).expect("the results");
+    let report = Report::deserialize_from_str(&xml).unwrap_or_else(|error| panic!("{error}: {xml}"));
+    assert_eq!((report.tests, report.failures, report.test_suites.len()), (2, 1, 1), "{xml}");
+    let suite = &report.test_suites[0];
+    assert_eq!((suite.name.as_str(), suite.tests, suite.failures), ("orders", 2, 1));
+    assert_eq!(suite.test_cases[0].name.as_str(), "A story");
+    assert!(matches!(suite.test_cases[0].status, TestCaseStatus::Success { .. }));
+    let TestCaseStatus::NonSuccess { kind: NonSuccessKind::Failure, message: Some(message), .. } =
+        &suite.test_cases[1].status
+    else {
+        panic!("{xml}")
+    };
+    assert!(message.as_str().contains("has only 0 rows") && message.as_str().contains("<paid> &"), "{xml}");
+}
+
+#[test]
+fn a_mistake_in_a_scenario_is_told_with_its_place_and_what_is_allowed() {
+    let orders = Beside::of_example("orders");
+    let scenario = orders.scenario("mistake.yaml");
+    let place = |at: &str| format!("{}:{at}", scenario.display());
+    for (mistake, words) in [
+        (
+            "scenario: s\norder: sideways\ngiven: []\n",
+            &[place("2:8").as_str(), "`sideways`", "given, any, interleaved"][..],
+        ),
+        ("scenario: s\ngiven:\n  - {type: A, stream: a, dta: 1}\n", &[place("3:26").as_str(), "`dta`", "data"]),
+        ("scenario: s\ngiven: []\n steps: []\n", &["line 3", "mistake.yaml"]),
+        (
+            "scenario: s\ngiven: []\nthen: {tables: {order: []}}",
+            &["no table `order`; it has: customers, orders, products"],
+        ),
+        (
+            "scenario: s\ngiven: []\nthen: {tables: {products: [{qty: 1}]}}",
+            &["table `products` has no column `qty`; it has: sku, ordered_qty"],
+        ),
+        ("scenario: s\norder: any\nignore: {orders: [place]}\ngiven: []", &["has no column `place`"]),
+        ("scenario: s\ngiven: []\nthen: {queries: [{query: all, rows: []}]}", &["no query `all`; it has: order"]),
+        (
+            "scenario: s\ngiven: []\nthen: {queries: [{query: order, with: {order: 1}, rows: []}]}",
+            &["query `order` has no parameter `order`; it has: id"],
+        ),
+        ("scenario: s\ngiven: []\nthen: {queries: [{query: order, rows: []}]}", &["query `order` needs `id`"]),
+        ("scenario: s\ngiven: []\nthen: {queries: [{query: order, answer: 1}]}", &["say `rows` in place of `answer`"]),
+    ] {
+        orders.tell("mistake.yaml", mistake).fails(&[], words);
+    }
+    // The others are run all the same.
+    orders.tell("right.yaml", &story("", &[PLACED_1], "  {}"));
+    let text = orders.fails(&[], &["ok    orders: A story", "FAIL  orders: "]);
+    assert!(!text.contains("passed"), "{text}");
+}
+
+#[test]
+fn who_runs_nothing_is_told_what_to_do() {
+    let says = |output: &Output, code: i32, words: &str| {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(code) && said.contains(words), "no `{words}` in {output:?}");
+    };
+    let orders = Beside::of_example("orders");
+    says(&orders.test(&[]), 1, "there is no scenario: write one as `scenarios/<name>.yaml`");
+    orders.tell("one.yaml", &story("", &[PLACED_1], "  {}"));
+    says(&orders.test(&["--only", "another"]), 1, "there is no scenario with `another` in it");
+    assert!(orders.passes(&["--only", "story"]).contains("1 scenarios passed"));
+    std::fs::rename(orders.path("scenarios"), orders.path("stories")).expect("it is ours");
+    says(&orders.test(&[]), 1, "has no scenarios: write one as");
+    let stories = orders.path("stories");
+    orders.passes(&["--scenarios", stories.to_str().expect("text")]);
+    let one = stories.join("one.yaml");
+    orders.passes(&["--scenarios", one.to_str().expect("text"), one.to_str().expect("text")]);
+    says(&orders.test(&["--scenarios", "no/such.yaml"]), 1, "1 of 1 scenarios failed");
+    says(&laterna(["test", "no/such/crate"]), 1, "no/such/crate is not there");
+    says(&laterna(["test", "--scenarios", "a.yaml"]), 2, "--scenarios is for one component");
+    says(&laterna(["test", "--batch-sizes", "0"]), 2, "batch-sizes");
+    says(&laterna(["test", "--no-such-flag"]), 2, "--no-such-flag");
+    let wasm = orders.path("renamed.wasm");
+    std::fs::copy(Path::new(&orders.component), &wasm).expect("it is copied");
+    let refused = laterna(["test".as_ref(), wasm.as_os_str(), "--scenarios".as_ref(), one.as_os_str()]);
+    says(&refused, 1, "is refused (wrong-name)");
+}
+
+#[test]
+fn the_schema_is_printed_for_editors() {
+    let output = laterna(["test", "--schema"]);
+    let schema: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(schema["properties"]["scenario"]["type"], "string");
+    let written = std::fs::read_to_string(root().join("docs/scenario.schema.json")).expect("it is written");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), written);
+}
