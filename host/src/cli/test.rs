@@ -184,7 +184,7 @@ fn as_json(suites: &[Suite], seed: u64, passed: usize, failed: usize) -> Value {
         match &trial.verdict {
             Ok(tried) => json!({ "scenario": name, "file": file, "ok": true, "seconds": seconds, "tried": tried }),
             Err(Failed { kind, text }) => {
-                json!({ "scenario": name, "file": file, "ok": false, "seconds": seconds, "kind": kind, "failure": text })
+                json!({ "scenario": name, "file": file, "ok": false, "seconds": seconds, "kind": kind.name(), "failure": text })
             }
         }
     };

@@ -3,7 +3,7 @@
 use crate::store::{Bounds, ReadError, Relation, Rows, Store, cells};
 use rusqlite::types::Value as Cell;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a table of a scenario may hold, far beyond what a story fills it with.
@@ -100,7 +100,7 @@ impl Table {
 
     fn differences(&self, other: &Self) -> Vec<Difference> {
         let (left, right) = (self.by_key(), other.by_key());
-        let keys: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+        let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
         let mut differences = Vec::new();
         for key in keys {
             let place = format!("{} {key}", self.name);
@@ -128,16 +128,13 @@ impl Table {
 
     /// The rows by their key as people read it. Rows that are the same are told apart by counting them.
     fn by_key(&self) -> BTreeMap<String, Map<String, Value>> {
-        let mut rows = BTreeMap::new();
+        let (mut rows, mut seen) = (BTreeMap::new(), BTreeMap::new());
         for cells in &self.rows {
             let Value::Object(row) = cells::row(&self.columns, cells.clone()) else { continue };
             let key = described(&self.key, &row);
-            let same = rows.keys().filter(|known: &&String| **known == key || known.starts_with(&format!("{key} #")));
-            let key = match same.count() {
-                0 => key,
-                before => format!("{key} #{}", before + 1),
-            };
-            rows.insert(key, row);
+            let times: &mut u64 = seen.entry(key.clone()).or_default();
+            *times += 1;
+            rows.insert(if *times == 1 { key } else { format!("{key} #{times}") }, row);
         }
         rows
     }

@@ -54,8 +54,7 @@ pub struct Failed {
 }
 
 /// A kind of failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The scenario itself is not in order.
     Scenario,
@@ -70,7 +69,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name.
+    /// Its name, for programs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
