@@ -317,7 +317,7 @@ fn who_runs_nothing_is_told_what_to_do() {
     says(&orders.test(&[]), 1, "there is no scenario: write one as `scenarios/<name>.yaml`");
     orders.tell("one.yaml", &story("", &[PLACED_1], "  {}"));
     says(&orders.test(&["--only", "another"]), 1, "there is no scenario with `another` in it");
-    assert!(orders.passes(&["--only", "story"]).contains("1 scenarios passed"));
+    assert!(orders.passes(&["--only", "story"]).contains("1 scenario passed"));
     std::fs::rename(orders.path("scenarios"), orders.path("stories")).expect("it is ours");
     says(&orders.test(&[]), 1, "has no scenarios: write one as");
     let stories = orders.path("stories");
@@ -332,7 +332,9 @@ fn who_runs_nothing_is_told_what_to_do() {
     let wasm = orders.path("renamed.wasm");
     std::fs::copy(Path::new(&orders.component), &wasm).expect("it is copied");
     let refused = laterna(["test".as_ref(), wasm.as_os_str(), "--scenarios".as_ref(), one.as_os_str()]);
-    says(&refused, 1, "is refused (wrong-name)");
+    says(&refused, 1, "1 of 1 scenarios failed");
+    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(told.contains("FAIL  renamed: It can be deployed") && told.contains("refused (wrong-name)"), "{told}");
 }
 
 #[test]

@@ -6,9 +6,10 @@ mod junit;
 use super::{Failure, show};
 use crate::plugin::{Engine, Limits};
 use crate::release;
-use crate::scenario::{self, Failed, Options, Passed, Stage, Story, Trial, story, trial};
+use crate::scenario::{self, Failed, Kind, Options, Passed, Stage, Story, Trial, story};
 use find::Found;
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,11 +61,18 @@ struct Case {
     trial: Trial,
 }
 
+impl Case {
+    /// One that could not be tried.
+    fn failed(name: String, file: &Path, kind: Kind, text: String) -> Self {
+        let trial = Trial { took: Duration::ZERO, verdict: Err(Failed { kind, text }) };
+        Self { name, file: file.to_owned(), trial }
+    }
+}
+
 impl Test {
     pub fn run(self) -> Result<(), Failure> {
         if self.schema {
-            println!("{:#}", scenario::json_schema());
-            return Ok(());
+            return say(&format!("{:#}\n", scenario::json_schema()));
         }
         let options = Options {
             batch_sizes: self.batch_sizes.iter().map(|size| size.get()).collect(),
@@ -84,22 +92,32 @@ impl Test {
     fn run_suite(&self, engine: &Engine, found: &Found, options: &Options) -> Result<Suite, Failure> {
         let component = found.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let limits = Limits::default();
-        let checked = release::read(&found.file, &limits)
-            .and_then(|bytes| release::check(engine, &component, &bytes, &limits))
-            .map_err(|error| format!("{} is refused ({}): {error}", found.file.display(), error.code()))?;
-        let stage = Stage::new(checked.plugin)?;
         let mut cases = Vec::new();
+        let checked =
+            release::read(&found.file, &limits).and_then(|bytes| release::check(engine, &component, &bytes, &limits));
+        let plugin = match checked {
+            Ok(checked) => checked.plugin,
+            Err(error) => {
+                let text = format!("it is refused ({}): {error}", error.code());
+                cases.push(Case::failed("It can be deployed".to_owned(), &found.file, Kind::Component, text));
+                self.tell(&component, &cases)?;
+                return Ok(Suite { component, cases });
+            }
+        };
+        let stage = Stage::new(plugin)?;
         for file in &found.scenarios {
             let story = Story::read(file);
             if self.is_wanted(&story, file) {
-                let case = case(&stage, story, file, options);
-                if !self.json {
-                    print(&component, &case);
-                }
-                cases.push(case);
+                cases.push(case(&stage, story, file, options));
+                self.tell(&component, &cases)?;
             }
         }
         Ok(Suite { component, cases })
+    }
+
+    /// Tells people of the last case, as soon as it is known.
+    fn tell(&self, component: &str, cases: &[Case]) -> Result<(), Failure> {
+        cases.last().filter(|_| !self.json).map_or(Ok(()), |case| say(&told(component, case)))
     }
 
     fn is_wanted(&self, story: &Result<Story, story::Error>, file: &Path) -> bool {
@@ -117,7 +135,7 @@ impl Test {
         }
         let (all, failed) = (cases().count(), cases().filter(|case| case.trial.verdict.is_err()).count());
         if self.json {
-            println!("{}", as_json(suites, seed, all - failed, failed));
+            say(&format!("{}\n", as_json(suites, seed, all - failed, failed)))?;
         }
         if all == 0 {
             let only = self.only.as_ref().map(|text| format!(" with `{text}` in it")).unwrap_or_default();
@@ -132,7 +150,7 @@ impl Test {
         if !self.json {
             let random = cases().any(|case| case.trial.verdict.as_ref().is_ok_and(|passed| passed.random));
             let seed = if random { format!("; seed {seed}") } else { String::new() };
-            println!("{all} scenarios passed{seed}");
+            say(&format!("{} passed{seed}\n", counted(all, "scenario")))?;
         }
         Ok(())
     }
@@ -145,37 +163,42 @@ fn case(stage: &Stage, story: Result<Story, story::Error>, file: &Path, options:
             Case { name: story.name, file: file.to_owned(), trial }
         }
         Err(error) => {
-            let failed = Failed { kind: trial::Kind::Scenario, text: error.to_string() };
-            let trial = Trial { took: Duration::ZERO, verdict: Err(failed) };
             let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-            Case { name, file: file.to_owned(), trial }
+            Case::failed(name, file, Kind::Scenario, error.to_string())
         }
     }
 }
 
-fn print(component: &str, Case { name, file, trial }: &Case) {
+/// Writes to standard output. Whoever reads it may have enough of it, which is told by an error, as of everything else.
+fn say(text: &str) -> Result<(), Failure> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// A case as people read it.
+fn told(component: &str, Case { name, file, trial }: &Case) -> String {
     let name = show::plain(name);
     match &trial.verdict {
-        Ok(passed) => println!("ok    {component}: {name} ({})", tried(passed)),
+        Ok(passed) => format!("ok    {component}: {name} ({})\n", tried(passed)),
         Err(Failed { text, .. }) => {
-            println!("FAIL  {component}: {name}\n      in {}\n", file.display());
-            for line in show::plain(text).lines() {
-                println!("{}", format!("      {line}").trim_end());
-            }
-            println!();
+            let lines = show::plain(text);
+            let lines = lines.lines().map(|line| format!("      {line}").trim_end().to_owned() + "\n");
+            format!("FAIL  {component}: {name}\n      in {}\n\n{}\n", file.display(), lines.collect::<String>())
         }
     }
 }
 
 /// What was tried of a scenario that holds.
 fn tried(passed: &Passed) -> String {
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let mut tried = counted(passed.batch_sizes, "batch size");
     if passed.orders > 0 {
         let twice = if passed.duplicates { ", each with duplicates, too" } else { "" };
         tried = format!("{tried}, {}{twice}", counted(passed.orders, "order"));
     }
     tried
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn as_json(suites: &[Suite], seed: u64, passed: usize, failed: usize) -> Value {

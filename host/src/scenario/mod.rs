@@ -5,7 +5,7 @@
 //! but which events a component consumes, and nothing of releases or of HTTP.
 //!
 //! In reading order:
-//! * [`format`]: a scenario as it is written in YAML
+//! * [`mod@format`]: a scenario as it is written in YAML
 //! * [`story`]: a scenario that was read and checked, with its events as a log would have them
 //! * [`stage`]: a component, and a store of its own for each run of a story
 //! * [`content`]: everything that is in a store, compared
@@ -27,4 +27,4 @@ pub mod trial;
 pub use format::json_schema;
 pub use stage::Stage;
 pub use story::Story;
-pub use trial::{Failed, Options, Passed, Trial, judge};
+pub use trial::{Failed, Kind, Options, Passed, Trial, judge};

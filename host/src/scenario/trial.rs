@@ -64,6 +64,8 @@ pub enum Kind {
     BatchSize,
     /// The outcome depends on the order of the events, or on what comes a second time.
     Order,
+    /// The component itself is refused: no scenario of it can be tried.
+    Component,
     /// The machine could not go on.
     Machine,
 }
@@ -77,6 +79,7 @@ impl Kind {
             Self::Expectation => "expectation",
             Self::BatchSize => "batch-size",
             Self::Order => "order",
+            Self::Component => "component",
             Self::Machine => "machine",
         }
     }
