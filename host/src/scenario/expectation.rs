@@ -145,7 +145,7 @@ fn one_by_one(place: &str, expected: &[Row], found: &[&Row]) -> Vec<String> {
 }
 
 fn unmet_cells(place: &str, expected: &Row, found: &Row) -> Vec<String> {
-    let unmet = expected.iter().filter(|(column, value)| !same(value, cell(found, column)));
+    let unmet = expected.iter().filter(|(column, value)| !found.get(*column).is_some_and(|found| same(value, found)));
     let told = |(column, value): (&String, &Value)| match found.get(column) {
         Some(found) => format!("{place}: `{column}` is {found}, expected {value}"),
         None => format!(
@@ -209,6 +209,10 @@ mod tests {
         assert_eq!(
             unmet(&[json!({ "id": "b" }), json!({ "id": "a" })]),
             ["table `t` has its rows in the order of the key, each once: id \"a\"; id \"b\""]
+        );
+        assert_eq!(
+            unmet_rows("query `q`", &[], &rows(&[json!({ "m": null })]), &found[..1]),
+            ["query `q`, row 1: there is no column `m`, expected null; it has: id, n"]
         );
         assert_eq!(
             unmet(&[json!({ "n": 7 })]),
