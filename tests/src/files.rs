@@ -46,6 +46,15 @@ pub fn contents(store: &Path) -> BTreeMap<String, Rows> {
     tables.map(|name| contents(name.expect("a name"))).collect()
 }
 
+/// The SQL of what a read store's component made: tables, indexes, views.
+pub fn schema(store: &Path) -> Vec<String> {
+    let store = open(store);
+    let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'laterna%' ORDER BY name";
+    let mut schema = store.prepare(sql).expect("a store");
+    let schema = schema.query_map([], |row| row.get(0)).expect("the schema");
+    schema.collect::<Result<_, _>>().expect("the schema")
+}
+
 /// Cuts a log off behind a position, as if nothing had come after it.
 pub fn truncate_log(log: &Path, position: u64) {
     let log = Connection::open(log).expect("a log");

@@ -5,6 +5,7 @@ pub mod feed;
 pub mod files;
 pub mod guests;
 pub mod model;
+pub mod natively;
 pub mod random;
 pub mod releases;
 pub mod shop;

@@ -2,7 +2,7 @@
 #![allow(missing_docs, unsafe_code)]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "projection",
     pub_export_macro: true,
     export_macro_name: "export_projection",

@@ -3,6 +3,19 @@ use std::fmt;
 /// Why an event cannot be applied, or a query not be answered, in words for people.
 ///
 /// Any error type turns into one with `?`.
+///
+/// ```
+/// use laterna_sdk::{Error, Result};
+///
+/// fn cents(text: &str) -> Result<i64> {
+///     let cents: i64 = text.parse()?;
+///     if cents < 0 {
+///         return Err(Error::new(format_args!("{cents} cents are less than nothing")));
+///     }
+///     Ok(cents)
+/// }
+/// assert_eq!(cents("-5").unwrap_err().to_string(), "-5 cents are less than nothing");
+/// ```
 pub struct Error(String);
 
 /// The result of a component's own functions.

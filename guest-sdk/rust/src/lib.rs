@@ -1,36 +1,51 @@
 //! Write Laterna components in Rust.
 //!
-//! A projection is a struct, a schema and a trait:
+//! A projection is an enum of events, a struct for each table, and a trait:
 //!
-//! ```no_run
+//! ```
 //! use laterna_sdk::prelude::*;
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize)]
+//! enum Shop {
+//!     OrderPlaced { customer_id: String, total_cents: i64 },
+//! }
+//!
+//! #[derive(Row, Clone)]
+//! #[row(table = "customers")]
+//! struct Customer {
+//!     #[row(key)]
+//!     customer_id: String,
+//!     #[row(default)]
+//!     orders: i64,
+//!     #[row(default)]
+//!     spent_cents: i64,
+//! }
 //!
 //! #[derive(Default)]
-//! struct Orders;
+//! struct Customers;
 //!
-//! impl Projection for Orders {
+//! impl Projection for Customers {
 //!     fn manifest() -> Manifest {
-//!         Manifest::new("orders", "1.0.0")
-//!             .describe("How many orders each customer placed.")
+//!         Manifest::new("customers", "1.0.0")
+//!             .describe("How many orders each customer placed, and for how much.")
 //!             .consume_type("OrderPlaced", "counts it for its customer")
-//!             .schema("CREATE TABLE customers (customer_id TEXT PRIMARY KEY, orders INTEGER NOT NULL) STRICT, WITHOUT ROWID")
+//!             .table::<Customer>()
 //!     }
 //!
 //!     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
-//!         #[derive(serde::Deserialize)]
-//!         struct Placed<'a> {
-//!             customer_id: &'a str,
+//!         match event.decode()? {
+//!             Shop::OrderPlaced { customer_id, total_cents } => {
+//!                 store.table::<Customer>().upsert(&customer_id, |customer| {
+//!                     customer.orders += 1;
+//!                     customer.spent_cents += total_cents;
+//!                 })
+//!             }
 //!         }
-//!         let placed: Placed = event.json()?;
-//!         store.execute(
-//!             "INSERT INTO customers VALUES (?1, 1) ON CONFLICT DO UPDATE SET orders = orders + 1",
-//!             (placed.customer_id,),
-//!         )?;
-//!         Ok(())
 //!     }
 //! }
 //!
-//! laterna_sdk::export!(Orders);
+//! laterna_sdk::export!(Customers);
 //! # fn main() {}
 //! ```
 //!
@@ -42,21 +57,34 @@
 //! event and on the store alone; there is no clock, randomness, file or network, and results must not hang on the
 //! iteration order of a `HashMap` (use `BTreeMap`).
 //!
+//! Typed tables are the fast way: rows that a batch touches are kept in memory, and each is written once. SQL is the free way:
+//! whatever SQLite can do with a read model. Both go together.
+//!
 //! # Layout
 //!
 //! * [`Projection`]: what an author implements, and [`export!`]
 //! * [`Event`]: a borrowed view of one event
-//! * [`Store`]: SQL on the component's own read store, with [`Value`], [`Parameters`] and [`FromRow`]
+//! * [`Row`], [`Table`]: typed tables, with [`Column`], [`KeyColumn`] and [`DefaultRow`]
+//! * [`Store`]: typed tables and SQL on the component's own read store, with [`Value`], [`Parameters`] and [`FromRow`]
 //! * [`Manifest`]: what the component says of itself, with [`NamedQuery`]
+//! * [`dates`]: days and moments
 //! * [`Error`]: why an event cannot be applied
+//! * [`native`], with the feature `native`: the same projection over rusqlite, in a plain `cargo test`
 
 #[doc(hidden)]
 pub mod bindings;
+mod database;
+pub mod dates;
+mod decode;
 mod error;
 mod event;
+mod head;
 mod manifest;
+#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+pub mod native;
 mod projection;
 mod store;
+mod table;
 mod value;
 
 pub use error::{Error, Result};
@@ -64,24 +92,67 @@ pub use event::Event;
 pub use manifest::{Manifest, NamedQuery, ParameterType};
 pub use projection::{Arguments, Projection};
 pub use store::{SqlError, Store};
-pub use value::{FromCell, FromRow, Parameter, Parameters, Value};
+pub use table::{Column, DefaultRow, KeyColumn, Row, Table};
+pub use value::{Cell, FromCell, FromRow, Parameter, Parameters, Value};
+
+/// Makes a struct the [row](trait@Row) of a typed table.
+///
+/// ```
+/// use laterna_sdk::Row;
+///
+/// #[derive(Row, Clone)]
+/// #[row(table = "customers")]
+/// struct Customer {
+///     #[row(key)]
+///     customer_id: String,
+///     #[row(default)]
+///     orders: i64,
+/// }
+/// assert_eq!(Customer::COLUMNS, ["customer_id", "orders"]);
+/// ```
+pub use laterna_sdk_macros::Row;
 
 /// Everything that a projection usually needs.
 pub mod prelude {
-    pub use crate::{Arguments, Error, Event, Manifest, NamedQuery, ParameterType, Projection, Result, Store};
+    pub use crate::{
+        Arguments, DefaultRow, Error, Event, Manifest, NamedQuery, ParameterType, Projection, Result, Row, Store, Table,
+    };
 }
 
 /// What [`export!`] expands to; not for direct use.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::bindings;
+    #[cfg(not(all(feature = "native", not(target_arch = "wasm32"))))]
     pub use crate::projection::Exported;
+    pub use crate::table::of_column;
+    pub use crate::value::Cell;
 
     /// On other targets than WebAssembly there is nothing to export to, and the type is only checked.
     pub const fn check<P: crate::Projection>() {}
 }
 
 /// Makes a type that implements [`Projection`] the component of this crate. Once in a crate.
+///
+/// ```
+/// use laterna_sdk::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Nothing;
+///
+/// impl Projection for Nothing {
+///     fn manifest() -> Manifest {
+///         Manifest::new("nothing", "1.0.0")
+///     }
+///
+///     fn apply(&mut self, _: &Event<'_>, _: &Store) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// laterna_sdk::export!(Nothing);
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! export {
     ($projection:ty) => {

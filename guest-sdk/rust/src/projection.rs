@@ -1,11 +1,17 @@
 use crate::bindings::exports::laterna::plugin::fold;
+#[cfg(not(all(feature = "native", not(target_arch = "wasm32"))))]
+use crate::database::Database;
+use crate::head::{self, Head};
 use crate::value::{FromCell, Value};
 use crate::{Error, Event, Manifest, Result, Store};
-use std::marker::PhantomData;
 
 /// A component that folds events into a read model. See the [crate's page](crate) for an example.
 ///
 /// The type is made anew for each batch, so what it holds never outlives one: the store is the only memory.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a projection",
+    note = "write `#[derive(Default)] struct {Self};` and `impl Projection for {Self}` with `manifest` and `apply`"
+)]
 pub trait Projection: Default {
     /// What the component says of itself. Must always be the same; the store is not there yet.
     fn manifest() -> Manifest;
@@ -27,10 +33,22 @@ pub trait Projection: Default {
 }
 
 /// The arguments of a computed query: checked by the host against the manifest, defaults filled in.
+///
+/// ```
+/// use laterna_sdk::prelude::*;
+///
+/// fn wanted(arguments: &Arguments) -> Result<(String, i64)> {
+///     Ok((arguments.get("country")?, arguments.get("at_least")?))
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Arguments(Vec<fold::Argument>);
 
 impl Arguments {
+    pub(crate) fn new(arguments: Vec<fold::Argument>) -> Self {
+        Self(arguments)
+    }
+
     /// The argument `name` as `T`.
     ///
     /// # Errors
@@ -42,29 +60,41 @@ impl Arguments {
     }
 }
 
-/// Carries a [`Projection`] over to the contract.
-#[doc(hidden)]
-pub struct Exported<P>(PhantomData<P>);
+/// Folds a batch into a store.
+pub(crate) fn fold<P: Projection>(heads: &[Head], bytes: &[u8], store: Store) -> Result<(), fold::Failure> {
+    let mut projection = P::default();
+    for head in heads {
+        projection
+            .apply(&Event::new(head, bytes), &store)
+            .map_err(|error| fold::Failure { position: Some(head[head::POSITION]), message: error.to_string() })?;
+    }
+    store.finish().map_err(|error| fold::Failure { position: None, message: error.to_string() })
+}
 
+/// Carries a [`Projection`] over to the contract.
+#[cfg(not(all(feature = "native", not(target_arch = "wasm32"))))]
+#[doc(hidden)]
+pub struct Exported<P>(std::marker::PhantomData<P>);
+
+#[cfg(not(all(feature = "native", not(target_arch = "wasm32"))))]
 impl<P: Projection> fold::Guest for Exported<P> {
+    #[allow(clippy::panic, reason = "the contract leaves no other way to say that a manifest is not in order")]
     fn describe() -> fold::Manifest {
-        P::manifest().into_wit()
+        let manifest = P::manifest();
+        if let Err(error) = manifest.check() {
+            panic!("{error}");
+        }
+        manifest.into_wit()
     }
 
     fn apply(batch: fold::Batch) -> Result<(), fold::Failure> {
-        let store = Store::new();
-        let mut projection = P::default();
-        for head in &batch.heads {
-            projection
-                .apply(&Event::new(head, &batch.bytes), &store)
-                .map_err(|error| fold::Failure { position: Some(head.position), message: error.to_string() })?;
-        }
-        Ok(())
+        fold::<P>(batch.heads.as_chunks().0, &batch.bytes, Store::folding(Database))
     }
 
     fn query(name: String, arguments: Vec<fold::Argument>) -> Result<String, fold::Failure> {
+        let store = Store::reading(Database);
         P::default()
-            .query(&name, &Arguments(arguments), &Store::new())
+            .query(&name, &Arguments::new(arguments), &store)
             .map(|answer| answer.to_string())
             .map_err(|error| fold::Failure { position: None, message: error.to_string() })
     }

@@ -1,4 +1,6 @@
 use crate::bindings::laterna::plugin::sql;
+use crate::database::{Database, Statement};
+use crate::table::{Row, Table, Tables};
 use crate::value::{FromRow, Parameters};
 use crate::{Error, Result};
 use std::cell::RefCell;
@@ -7,21 +9,88 @@ use std::fmt;
 /// The component's read store, through SQL.
 ///
 /// Statements are prepared once for a batch: pass the same `&'static str` each time, as a literal or a constant does.
-#[derive(Default)]
+///
+/// ```
+/// use laterna_sdk::prelude::*;
+///
+/// fn count(store: &Store, customer_id: &str) -> Result<i64> {
+///     store.execute(
+///         "INSERT INTO customers VALUES (?1, 1) ON CONFLICT DO UPDATE SET orders = orders + 1",
+///         (customer_id,),
+///     )?;
+///     let row: Option<(i64,)> = store.query_one("SELECT orders FROM customers WHERE customer_id = ?1", (customer_id,))?;
+///     Ok(row.map_or(0, |(orders,)| orders))
+/// }
+/// ```
 pub struct Store {
+    database: Database,
     // A handful of statements: walking them by address is faster than hashing their text.
     statements: RefCell<Vec<(&'static str, Statement)>>,
-}
-
-#[derive(Clone, Copy)]
-struct Statement {
-    handle: u32,
-    columns: usize,
+    tables: Tables,
+    is_read_only: bool,
+    /// Why the batch must fail, whatever the component makes of it.
+    failed: RefCell<Option<Error>>,
 }
 
 impl Store {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    /// A store that a batch is folded into.
+    pub(crate) fn folding(database: Database) -> Self {
+        Self {
+            database,
+            statements: RefCell::default(),
+            tables: Tables::default(),
+            is_read_only: false,
+            failed: RefCell::default(),
+        }
+    }
+
+    /// A store that a query reads.
+    pub(crate) fn reading(database: Database) -> Self {
+        Self { is_read_only: true, ..Self::folding(database) }
+    }
+
+    /// The typed table with these rows.
+    ///
+    /// ```no_run
+    /// # use laterna_sdk::prelude::*;
+    /// # #[derive(Row, Clone)] #[row(table = "orders")] struct Order { #[row(key)] order_id: String, status: String }
+    /// # fn example(store: &Store) -> Result<()> {
+    /// let orders = store.table::<Order>();
+    /// orders.update("order-1042", |order| order.status = "paid".into())?;
+    /// # Ok(()) }
+    /// ```
+    pub fn table<R: Row>(&self) -> Table<'_, R> {
+        self.tables.open(self)
+    }
+
+    /// Writes what typed tables hold, and says what went wrong with them.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.tables.write(&self)?;
+        let failed = self.failed.take();
+        if cfg!(target_arch = "wasm32") {
+            // The instance ends with the batch: giving its memory back piece by piece would be for nothing.
+            std::mem::forget(self);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Makes the batch fail.
+    pub(crate) fn fail(&self, why: &dyn fmt::Display) {
+        self.failed.borrow_mut().get_or_insert_with(|| Error::new(why));
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.is_read_only { Err(Error::new("a query cannot write")) } else { Ok(()) }
+    }
+
+    pub(crate) fn write_tables(&self) -> Result<(), SqlError> {
+        self.tables.write(self).inspect_err(|error| self.fail(error))?;
+        self.tables.note_written();
+        Ok(())
     }
 
     /// Runs a statement and answers how many rows it changed.
@@ -35,8 +104,11 @@ impl Store {
     /// # Errors
     /// What SQLite says against the SQL or the data: a broken constraint, say. What the failed statement did is undone.
     pub fn execute(&self, sql: &'static str, parameters: impl Parameters) -> Result<u64, SqlError> {
+        self.write_tables()?;
         let statement = self.statement(sql)?;
-        parameters.with(|cells| sql::execute(statement.handle, cells)).map_err(SqlError)
+        let executed = parameters.with(|cells| self.database.execute(statement, cells));
+        self.tables.forget();
+        executed
     }
 
     /// Runs a statement once for each item, which crosses to the host in one call.
@@ -55,8 +127,11 @@ impl Store {
         sql: &'static str,
         items: impl IntoIterator<Item = P>,
     ) -> Result<u64, SqlError> {
+        self.write_tables()?;
         let statement = self.statement(sql)?;
-        crate::value::with_all(items, |cells| sql::execute_many(statement.handle, cells)).map_err(SqlError)
+        let executed = crate::value::with_all(items, |cells| self.database.execute_many(statement, cells));
+        self.tables.forget();
+        executed
     }
 
     /// Runs a query and answers its rows.
@@ -71,9 +146,13 @@ impl Store {
     /// # Errors
     /// What SQLite says, or a cell that is not of its column's Rust type.
     pub fn query<R: FromRow>(&self, sql: &'static str, parameters: impl Parameters) -> Result<Vec<R>> {
+        self.write_tables()?;
         let statement = self.statement(sql)?;
-        let cells = parameters.with(|cells| sql::query(statement.handle, cells)).map_err(SqlError)?;
-        let mut cells = cells.into_iter();
+        let queried = parameters.with(|cells| self.database.query(statement, cells));
+        if !is_plain_reading(sql) {
+            self.tables.forget();
+        }
+        let mut cells = queried?.into_iter();
         let mut rows = Vec::with_capacity(cells.len() / statement.columns.max(1));
         while cells.len() > 0 {
             rows.push(R::from_row(&mut cells.by_ref().take(statement.columns))?);
@@ -95,15 +174,30 @@ impl Store {
         if let Some((_, statement)) = known {
             return Ok(*statement);
         }
-        let prepared = sql::prepare(sql).map_err(SqlError)?;
-        let statement = Statement { handle: prepared.statement, columns: prepared.columns.len() };
+        let statement = self.database.prepare(sql)?;
         statements.push((sql, statement));
         Ok(statement)
     }
 }
 
+/// Whether a statement surely writes nothing.
+fn is_plain_reading(sql: &str) -> bool {
+    let sql = sql.trim_start();
+    let starts_with = |word: &str| sql.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    starts_with("SELECT") || starts_with("VALUES")
+}
+
 /// What SQLite says against a statement or its data.
-pub struct SqlError(sql::Error);
+///
+/// ```no_run
+/// # fn example(store: &laterna_sdk::Store) -> laterna_sdk::Result<()> {
+/// match store.execute("INSERT INTO orders VALUES (?1, 'placed')", ("1042",)) {
+///     Err(error) if error.is_constraint() => println!("placed twice: {error}, {}", error.code()),
+///     other => drop(other?),
+/// }
+/// # Ok(()) }
+/// ```
+pub struct SqlError(pub(crate) sql::Error);
 
 impl SqlError {
     /// SQLite's [extended result code](https://sqlite.org/rescode.html).

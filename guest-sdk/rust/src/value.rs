@@ -2,19 +2,47 @@ use crate::Error;
 use crate::bindings::laterna::plugin::types::{ValueParam, ValueResult};
 
 /// A cell of SQLite: `Null`, `Integer`, `Real`, `Text` or `Blob`.
+///
+/// ```
+/// use laterna_sdk::Value;
+///
+/// assert!(matches!(Value::from("apple"), Value::Text(text) if text == "apple"));
+/// ```
 pub type Value = ValueResult;
 
-/// What can stand as one parameter of a statement.
+/// What can stand as one parameter of a statement: integers, `bool`, `f64`, texts, bytes, `Option` of each.
+///
+/// ```
+/// use laterna_sdk::{Cell, Parameter};
+///
+/// assert!(matches!(Some("apple").cell(), Cell::Text("apple")));
+/// assert!(matches!(None::<i64>.cell(), Cell::Null));
+/// ```
 pub trait Parameter {
     /// The cell that SQLite sees.
     fn cell(&self) -> Cell<'_>;
 }
 
-/// A borrowed cell.
-#[doc(hidden)]
+/// A borrowed cell, as [`Value`] is an owned one.
+///
+/// ```
+/// use laterna_sdk::Cell;
+///
+/// let cell = Cell::Text("apple");
+/// assert!(matches!(cell, Cell::Text("apple")));
+/// ```
 pub type Cell<'a> = ValueParam<'a>;
 
 /// The parameters of one run of a statement: a tuple, a slice or an array of what can stand as a parameter.
+///
+/// ```
+/// use laterna_sdk::Parameters;
+///
+/// fn takes(_: impl Parameters) {}
+/// takes(());
+/// takes(("1042", 990, None::<&str>));
+/// takes([1, 2, 3]);
+/// ```
 pub trait Parameters {
     /// Shows them as cells.
     #[doc(hidden)]
@@ -223,7 +251,13 @@ impl From<&str> for Value {
     }
 }
 
-/// A row of a result, read into Rust: a tuple, or one cell alone.
+/// A row of a result, read into Rust: a tuple.
+///
+/// ```
+/// # fn example(store: &laterna_sdk::Store) -> laterna_sdk::Result<()> {
+/// let rows: Vec<(String, Option<i64>)> = store.query("SELECT name, age FROM customers", ())?;
+/// # Ok(()) }
+/// ```
 pub trait FromRow: Sized {
     /// Takes the row's cells in order.
     ///
@@ -233,6 +267,15 @@ pub trait FromRow: Sized {
 }
 
 /// A cell of a result, read into Rust. `Option` takes NULL.
+///
+/// ```
+/// use laterna_sdk::{FromCell, Value};
+///
+/// assert_eq!(i64::from_cell(Value::Integer(3))?, 3);
+/// assert_eq!(Option::<i64>::from_cell(Value::Null)?, None);
+/// assert!(String::from_cell(Value::Integer(3)).is_err());
+/// # Ok::<(), laterna_sdk::Error>(())
+/// ```
 pub trait FromCell: Sized {
     /// Takes the cell.
     ///

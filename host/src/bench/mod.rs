@@ -10,12 +10,14 @@
 //! * [`rebuild`]: a rebuild by Laterna
 //! * [`compare`]: both must have come to the same tables
 //! * [`append`]: durable appends, beside SQLite's own
+//! * [`suite`]: all of it, as `laterna bench` and `cargo bench` run it
 
 pub mod append;
 pub mod compare;
 pub mod native;
 pub mod ratio;
 pub mod rebuild;
+pub mod suite;
 pub mod workload;
 
 pub use ratio::Ratio;
@@ -44,6 +46,12 @@ pub enum Error {
     /// The projection did not start.
     #[error(transparent)]
     Start(#[from] projector::Error),
+    /// A component cannot be run.
+    #[error("a component of the workload cannot be run: {0}")]
+    Component(String),
+    /// Nothing was asked to be measured.
+    #[error("no round was measured: ask for one at least")]
+    NoRounds,
     /// The projection stopped.
     #[error("the projection stopped: {0}")]
     Stopped(String),

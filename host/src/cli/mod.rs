@@ -4,6 +4,7 @@
 //! all: then `connect` opens the directory for as long as the command takes.
 
 mod append;
+mod bench;
 mod build;
 mod check;
 mod connect;
@@ -55,6 +56,7 @@ enum Command {
     Tail(tail::Tail),
     Query(query::Query),
     Import(import::Import),
+    Bench(bench::Bench),
 }
 
 /// Which host a command talks to, and how it answers.
@@ -101,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Tail(command) => command.run(),
         Command::Query(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Bench(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,31 @@
-//! Events as they cross into a component: flat heads, and one arena of bytes that they point into.
+//! Events as they cross into a component: flat heads, and one arena of bytes that they point into. `wit/types.wit` says what the
+//! numbers of a head mean.
 
-use super::bindings::types::{self, Head, Span};
+use super::bindings::types;
+
+const NUMBERS: usize = 16;
+const POSITION: usize = 0;
+const REVISION: usize = 1;
+const RECORDED_AT: usize = 2;
+const SCHEMA_VERSION: usize = 3;
+const FLAGS: usize = 4;
+const SOURCE: usize = 5;
+const ID: usize = 6;
+const STREAM: usize = 7;
+const TYPE: usize = 8;
+const MODULE: usize = 9;
+const OCCURRED_AT: usize = 10;
+const CORRELATION_ID: usize = 11;
+const CAUSATION_ID: usize = 12;
+const CONTENT_TYPE: usize = 13;
+const DATA: usize = 14;
+const METADATA: usize = 15;
+
+/// The numbers of one event.
+type Head = [u64; NUMBERS];
+
+/// A piece of the arena: (offset << 32 | length).
+type Span = u64;
 
 /// What of an event crosses.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +76,7 @@ pub struct Batch {
 const SHARED: usize = 32;
 
 /// An absent or empty field.
-const NOTHING: Span = Span { offset: 0, len: 0 };
+const NOTHING: Span = 0;
 
 impl Default for Batch {
     fn default() -> Self {
@@ -62,34 +87,33 @@ impl Default for Batch {
 impl Batch {
     /// Takes an event behind the others.
     pub fn push(&mut self, event: &Envelope<'_>) {
-        let head = Head {
-            position: event.position,
-            revision: event.revision,
-            schema_version: event.schema_version,
-            recorded_at: event.recorded_at_us,
-            internal: u32::from(event.internal),
-            source: self.share(event.source),
-            type_: self.share(event.event_type),
-            module: self.share(event.module),
-            content_type: self.share(event.content_type),
-            id: self.write(event.id.as_bytes()),
-            stream: self.write(event.stream.as_bytes()),
-            occurred_at: match event.occurred_at {
-                Some(at) => self.write(at.as_bytes()),
-                None => self.write(rfc3339(event.recorded_at_us).as_bytes()),
-            },
-            correlation_id: self.write(event.correlation_id.as_bytes()),
-            causation_id: self.write(event.causation_id.as_bytes()),
-            data: self.write(event.data),
-            metadata: self.write(event.metadata),
+        let mut head: Head = [NOTHING; NUMBERS];
+        head[POSITION] = event.position;
+        head[REVISION] = event.revision;
+        head[RECORDED_AT] = event.recorded_at_us.cast_unsigned();
+        head[SCHEMA_VERSION] = event.schema_version.into();
+        head[FLAGS] = event.internal.into();
+        head[SOURCE] = self.share(event.source);
+        head[TYPE] = self.share(event.event_type);
+        head[MODULE] = self.share(event.module);
+        head[CONTENT_TYPE] = self.share(event.content_type);
+        head[ID] = self.write(event.id.as_bytes());
+        head[STREAM] = self.write(event.stream.as_bytes());
+        head[OCCURRED_AT] = match event.occurred_at {
+            Some(at) => self.write(at.as_bytes()),
+            None => self.write(rfc3339(event.recorded_at_us).as_bytes()),
         };
-        self.wit.heads.push(head);
+        head[CORRELATION_ID] = self.write(event.correlation_id.as_bytes());
+        head[CAUSATION_ID] = self.write(event.causation_id.as_bytes());
+        head[DATA] = self.write(event.data);
+        head[METADATA] = self.write(event.metadata);
+        self.wit.heads.extend_from_slice(&head);
     }
 
     /// The number of events.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.wit.heads.len()
+        self.heads().len()
     }
 
     /// There is no event.
@@ -107,20 +131,20 @@ impl Batch {
     /// The position of the event at this place.
     #[must_use]
     pub fn position(&self, index: usize) -> Option<u64> {
-        self.wit.heads.get(index).map(|head| head.position)
+        self.heads().get(index).map(|head| head[POSITION])
     }
 
     /// The id and the type of the event at this place.
     #[must_use]
     pub fn name(&self, index: usize) -> Option<(&str, &str)> {
-        let head = self.wit.heads.get(index)?;
-        Some((self.text(head.id), self.text(head.type_)))
+        let head = self.heads().get(index)?;
+        Some((self.text(head[ID]), self.text(head[TYPE])))
     }
 
     /// The place of the event with this position.
     #[must_use]
     pub fn index_of(&self, position: u64) -> Option<usize> {
-        self.wit.heads.binary_search_by_key(&position, |head| head.position).ok()
+        self.heads().binary_search_by_key(&position, |head| head[POSITION]).ok()
     }
 
     /// Some of these events, as a batch of their own.
@@ -133,31 +157,32 @@ impl Batch {
 
     /// Takes an event of another batch behind the others.
     pub fn push_from(&mut self, other: &Self, index: usize) {
-        let Some(head) = other.wit.heads.get(index) else { return };
+        let Some(head) = other.heads().get(index) else { return };
         self.push(&Envelope {
-            position: head.position,
-            revision: head.revision,
-            schema_version: head.schema_version,
-            recorded_at_us: head.recorded_at,
-            internal: head.internal != 0,
-            source: other.text(head.source),
-            id: other.text(head.id),
-            stream: other.text(head.stream),
-            event_type: other.text(head.type_),
-            module: other.text(head.module),
-            occurred_at: Some(other.text(head.occurred_at)),
-            correlation_id: other.text(head.correlation_id),
-            causation_id: other.text(head.causation_id),
-            content_type: other.text(head.content_type),
-            data: other.slice(head.data),
-            metadata: other.slice(head.metadata),
+            position: head[POSITION],
+            revision: head[REVISION],
+            // It was made from one.
+            schema_version: head[SCHEMA_VERSION] as u32,
+            recorded_at_us: head[RECORDED_AT].cast_signed(),
+            internal: head[FLAGS] & 1 != 0,
+            source: other.text(head[SOURCE]),
+            id: other.text(head[ID]),
+            stream: other.text(head[STREAM]),
+            event_type: other.text(head[TYPE]),
+            module: other.text(head[MODULE]),
+            occurred_at: Some(other.text(head[OCCURRED_AT])),
+            correlation_id: other.text(head[CORRELATION_ID]),
+            causation_id: other.text(head[CAUSATION_ID]),
+            content_type: other.text(head[CONTENT_TYPE]),
+            data: other.slice(head[DATA]),
+            metadata: other.slice(head[METADATA]),
         });
     }
 
     /// The place of the first event behind this position.
     #[must_use]
     pub fn first_behind(&self, position: u64) -> usize {
-        self.wit.heads.partition_point(|head| head.position <= position)
+        self.heads().partition_point(|head| head[POSITION] <= position)
     }
 
     /// Takes all events out, and keeps the room.
@@ -165,6 +190,10 @@ impl Batch {
         self.wit.heads.clear();
         self.wit.bytes.clear();
         self.shared.clear();
+    }
+
+    fn heads(&self) -> &[Head] {
+        self.wit.heads.as_chunks().0
     }
 
     fn share(&mut self, name: &str) -> Span {
@@ -186,13 +215,14 @@ impl Batch {
             return NOTHING;
         }
         // Batches are bounded far below 4 GiB.
-        let span = Span { offset: self.wit.bytes.len() as u32, len: bytes.len() as u32 };
+        let span = (self.wit.bytes.len() as u64) << 32 | bytes.len() as u64;
         self.wit.bytes.extend_from_slice(bytes);
         span
     }
 
     fn slice(&self, span: Span) -> &[u8] {
-        self.wit.bytes.get(span.offset as usize..(span.offset + span.len) as usize).unwrap_or_default()
+        let (offset, length) = ((span >> 32) as usize, span as u32 as usize);
+        self.wit.bytes.get(offset..offset + length).unwrap_or_default()
     }
 
     fn text(&self, span: Span) -> &str {

@@ -125,21 +125,39 @@ fn execute_many(mut store: StoreContextMut<'_, Call>, statement: u32, cells: &Wa
         let message = format!("{} cells are not rows of {parameters} parameters", cells.len());
         return Ok((Err(SqlError { code: rusqlite::ffi::SQLITE_RANGE, message }),));
     }
-    let budget = store.get_fuel()? / STEP_FUEL;
-    let (bytes, (steps, changes)) = with_cells(&mut store, cells, |database, cells| {
-        let (mut steps, mut changes) = (0, 0);
-        for row in cells.chunks_exact(parameters) {
-            let (taken, changed) = database.execute(statement, row, budget.saturating_sub(steps));
-            steps += taken;
-            match changed {
-                Ok(changed) => changes += changed,
-                Err(fault) => return (steps, Err(fault)),
-            }
+    let mut database = lend(&mut store)?;
+    let ran = execute_rows(&mut store, &mut *database, statement, parameters, cells);
+    store.data_mut().database = Some(database);
+    answer(ran?)
+}
+
+/// Runs a statement for each row, each charged as it is run.
+fn execute_rows(
+    store: &mut StoreContextMut<'_, Call>,
+    database: &mut dyn Database,
+    statement: usize,
+    parameters: usize,
+    cells: &WasmList<Given>,
+) -> Result<Result<u64, DatabaseFault>, wasmtime::Error> {
+    let mut changes = 0;
+    let mut row = SmallVec::<[Given; CELLS]>::new();
+    for first in (0..cells.len()).step_by(parameters) {
+        row.clear();
+        for index in first..first + parameters {
+            row.extend(cells.get(&mut *store, index).transpose()?);
         }
-        (steps, Ok(changes))
-    })?;
-    charge(&mut store, bytes + STEP_FUEL * steps)?;
-    answer(changes)
+        let budget = store.get_fuel()? / STEP_FUEL;
+        let (bytes, (steps, changed)) = {
+            let borrowed = borrow(store, &row)?;
+            (borrowed.bytes(), database.execute(statement, &borrowed.cells(), budget))
+        };
+        charge(store, bytes + STEP_FUEL * steps)?;
+        match changed {
+            Ok(changed) => changes += changed,
+            Err(fault) => return Ok(Err(fault)),
+        }
+    }
+    Ok(Ok(changes))
 }
 
 fn query(mut store: StoreContextMut<'_, Call>, statement: u32, cells: &WasmList<Given>) -> Answer<Vec<Returned>> {

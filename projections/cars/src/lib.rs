@@ -7,8 +7,9 @@ use laterna_sdk::prelude::*;
 use serde::Deserialize;
 use std::borrow::Cow;
 
+/// The projection.
 #[derive(Default)]
-struct Cars;
+pub struct Cars;
 
 #[derive(Deserialize)]
 struct Created<'a> {

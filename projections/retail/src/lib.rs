@@ -4,26 +4,27 @@
 //! figures are positive.
 
 mod purchase;
+mod tables;
 
-use laterna_sdk::prelude::*;
-use purchase::{Figures, ProductPart, Purchase};
+use laterna_sdk::{dates, prelude::*};
+use purchase::{Figures, Purchase};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tables::{Country, Customer, Month, Product, Totals};
 
+#[derive(Deserialize)]
+enum Shop {
+    CustomerRegistered { customer_id: String, country: String },
+    CustomerCountryChanged { customer_id: String, to: String },
+    OrderPlaced(Purchase),
+    OrderCancelled(Purchase),
+    StockAdjusted(Purchase),
+    BadDebtAdjusted(Purchase),
+}
+
+/// The projection.
 #[derive(Default)]
-struct Retail;
-
-#[derive(Deserialize)]
-struct Registered {
-    customer_id: String,
-    country: String,
-}
-
-#[derive(Deserialize)]
-struct CountryChanged {
-    customer_id: String,
-    to: String,
-}
+pub struct Retail;
 
 impl Projection for Retail {
     fn manifest() -> Manifest {
@@ -35,7 +36,11 @@ impl Projection for Retail {
             .consume_type("OrderCancelled", "what came back")
             .consume_type("StockAdjusted", "units lost or found")
             .consume_type("BadDebtAdjusted", "what was written off")
-            .schema(include_str!("schema.sql"))
+            .table::<Totals>()
+            .table::<Customer>()
+            .table::<Product>()
+            .table::<Month>()
+            .table::<Country>()
             .query(
                 NamedQuery::sql(
                     "top_customers",
@@ -65,48 +70,54 @@ impl Projection for Retail {
 
     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
         let at = event.occurred_at();
-        let month = at.get(..7).ok_or_else(|| Error::new(format_args!("`{at}` has no month")))?;
-        store.execute("INSERT INTO months VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING", (month,))?;
-        match event.event_type() {
-            "CustomerRegistered" => {
-                let customer: Registered = event.json()?;
-                store.execute(
-                    "INSERT INTO customers (customer_id, country, registered_at, last_activity_at) VALUES (?1, ?2, ?3, ?3)
-                     ON CONFLICT DO UPDATE SET registered_at = excluded.registered_at",
-                    (&customer.customer_id, &customer.country, at),
-                )?;
-                store.execute("UPDATE months SET new_customers = new_customers + 1 WHERE month = ?1", (month,))?;
+        let month = dates::month(event.occurred_on()?);
+        let months = store.table::<Month>();
+        // A month has a row from its first event on, whatever that is.
+        months.upsert(&month, |_| {})?;
+        match event.decode()? {
+            Shop::CustomerRegistered { customer_id, country } => {
+                let mut customer = customer(store, &customer_id, &country, at)?;
+                customer.registered_at = Some(at.into());
+                store.table().put(customer)?;
+                months.upsert(&month, |month| month.new_customers += 1)?;
             }
-            "CustomerCountryChanged" => {
-                let change: CountryChanged = event.json()?;
-                store.execute(
-                    "UPDATE customers SET country = ?2 WHERE customer_id = ?1",
-                    (&change.customer_id, &change.to),
-                )?;
+            Shop::CustomerCountryChanged { customer_id, to } => {
+                store.table::<Customer>().update(&customer_id, |customer| customer.country = to)?;
             }
-            "OrderPlaced" | "OrderCancelled" => {
-                let purchase: Purchase = event.json()?;
-                let figures =
-                    if event.event_type() == "OrderPlaced" { purchase.placed() } else { purchase.cancelled() };
-                add_to_totals(store, &figures)?;
-                add_to_products(store, &purchase, event.event_type())?;
-                add_to_month(store, month, &figures, purchase.customer_id.is_none())?;
-                add_to_country(store, &purchase.country, &figures)?;
-                if let Some(customer_id) = &purchase.customer_id {
-                    add_to_customer(store, customer_id, &purchase.country, at, &figures)?;
+            Shop::OrderPlaced(purchase) => {
+                for (stock_code, part) in purchase.by_product() {
+                    store.table::<Product>().upsert(stock_code, |product| {
+                        product.describe(&part);
+                        product.add_order(&part);
+                    })?;
                 }
+                add(store, &purchase, &purchase.placed(), &month, at)?;
             }
-            "StockAdjusted" => {
-                let purchase: Purchase = event.json()?;
-                add_to_totals(store, &purchase.adjusted())?;
-                add_to_products(store, &purchase, "StockAdjusted")?;
+            Shop::OrderCancelled(purchase) => {
+                for (stock_code, part) in purchase.by_product() {
+                    store.table::<Product>().upsert(stock_code, |product| {
+                        product.describe(&part);
+                        product.add_cancellation(&part);
+                    })?;
+                }
+                add(store, &purchase, &purchase.cancelled(), &month, at)?;
             }
-            "BadDebtAdjusted" => {
-                let purchase: Purchase = event.json()?;
-                add_to_totals(store, &purchase.written_off())?;
-                add_to_products(store, &purchase, "BadDebtAdjusted")?;
+            Shop::StockAdjusted(purchase) => {
+                for (stock_code, part) in purchase.by_product() {
+                    store.table::<Product>().upsert(stock_code, |product| {
+                        product.describe(&part);
+                        product.units_adjusted += part.units;
+                    })?;
+                }
+                store.table::<Totals>().upsert(Totals::ID, |totals| totals.add(&purchase.adjusted()))?;
             }
-            other => return Err(Error::new(format_args!("`{other}` was not subscribed to"))),
+            // It makes its products known, and counts in no figure of theirs.
+            Shop::BadDebtAdjusted(purchase) => {
+                for (stock_code, part) in purchase.by_product() {
+                    store.table::<Product>().upsert(stock_code, |product| product.describe(&part))?;
+                }
+                store.table::<Totals>().upsert(Totals::ID, |totals| totals.add(&purchase.written_off()))?;
+            }
         }
         Ok(())
     }
@@ -128,114 +139,27 @@ impl Projection for Retail {
     }
 }
 
-fn add_to_totals(store: &Store, figures: &Figures) -> Result<()> {
-    store.execute(
-        "INSERT INTO totals VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
-            placed_mils = placed_mils + excluded.placed_mils,
-            cancelled_mils = cancelled_mils + excluded.cancelled_mils,
-            bad_debt_mils = bad_debt_mils + excluded.bad_debt_mils,
-            units_placed = units_placed + excluded.units_placed,
-            units_cancelled = units_cancelled + excluded.units_cancelled,
-            units_adjusted = units_adjusted + excluded.units_adjusted,
-            lines = lines + excluded.lines",
-        (
-            figures.placed_mils,
-            figures.cancelled_mils,
-            figures.bad_debt_mils,
-            figures.units_placed,
-            figures.units_cancelled,
-            figures.units_adjusted,
-            figures.lines,
-        ),
-    )?;
+/// Adds an order or a cancellation to all that keep figures of both.
+fn add(store: &Store, purchase: &Purchase, figures: &Figures, month: &str, at: &str) -> Result<()> {
+    store.table::<Totals>().upsert(Totals::ID, |totals| totals.add(figures))?;
+    store.table::<Month>().upsert(month, |month| month.add(figures, purchase.customer_id.is_none()))?;
+    store.table::<Country>().upsert(&purchase.country, |country| country.add(figures))?;
+    if let Some(customer_id) = &purchase.customer_id {
+        let mut customer = customer(store, customer_id, &purchase.country, at)?;
+        customer.add(figures, at);
+        store.table().put(customer)?;
+    }
     Ok(())
 }
 
-fn add_to_products(store: &Store, purchase: &Purchase, event_type: &str) -> Result<()> {
-    let rows =
-        purchase.by_product().into_iter().map(|(stock_code, ProductPart { description, units, amount_mils })| {
-            let [orders, placed, cancelled, adjusted, placed_mils, cancelled_mils] = match event_type {
-                "OrderPlaced" => [1, units, 0, 0, amount_mils, 0],
-                "OrderCancelled" => [0, 0, -units, 0, 0, -amount_mils],
-                "StockAdjusted" => [0, 0, 0, units, 0, 0],
-                // A bad debt makes its products known, and counts in no figure of theirs.
-                _ => [0; 6],
-            };
-            let net_mils = placed_mils - cancelled_mils;
-            (stock_code, description, orders, placed, cancelled, adjusted, placed_mils, cancelled_mils, net_mils)
-        });
-    store.execute_many(ADD_TO_PRODUCT, rows)?;
-    Ok(())
-}
-
-const ADD_TO_PRODUCT: &str =
-    "INSERT INTO products VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET
-    description = coalesce(excluded.description, description),
-    orders = orders + excluded.orders,
-    units_placed = units_placed + excluded.units_placed,
-    units_cancelled = units_cancelled + excluded.units_cancelled,
-    units_adjusted = units_adjusted + excluded.units_adjusted,
-    placed_mils = placed_mils + excluded.placed_mils,
-    cancelled_mils = cancelled_mils + excluded.cancelled_mils,
-    net_mils = net_mils + excluded.net_mils";
-
-fn add_to_month(store: &Store, month: &str, figures: &Figures, guest: bool) -> Result<()> {
-    store.execute(
-        "UPDATE months SET
-            orders = orders + ?2,
-            guest_orders = guest_orders + ?3,
-            cancellations = cancellations + ?4,
-            placed_mils = placed_mils + ?5,
-            cancelled_mils = cancelled_mils + ?6,
-            net_mils = net_mils + ?5 - ?6,
-            units_net = units_net + ?7
-         WHERE month = ?1",
-        (
-            month,
-            figures.orders,
-            if guest { figures.orders } else { 0 },
-            figures.cancellations,
-            figures.placed_mils,
-            figures.cancelled_mils,
-            figures.units_net(),
-        ),
-    )?;
-    Ok(())
-}
-
-fn add_to_country(store: &Store, country: &str, figures: &Figures) -> Result<()> {
-    store.execute(
-        "INSERT INTO countries VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
-            orders = orders + excluded.orders,
-            cancellations = cancellations + excluded.cancellations,
-            net_mils = net_mils + excluded.net_mils",
-        (country, figures.orders, figures.cancellations, figures.net_mils()),
-    )?;
-    Ok(())
-}
-
-fn add_to_customer(store: &Store, customer_id: &str, country: &str, at: &str, figures: &Figures) -> Result<()> {
-    store.execute(
-        "INSERT INTO customers VALUES (?1, ?2, NULL, ?4, ?5, ?6, ?7, ?6 - ?7, ?8, ?3) ON CONFLICT DO UPDATE SET
-            orders = orders + excluded.orders,
-            cancellations = cancellations + excluded.cancellations,
-            placed_mils = placed_mils + excluded.placed_mils,
-            cancelled_mils = cancelled_mils + excluded.cancelled_mils,
-            net_mils = net_mils + excluded.net_mils,
-            units_net = units_net + excluded.units_net,
-            last_activity_at = excluded.last_activity_at",
-        (
-            customer_id,
-            country,
-            at,
-            figures.orders,
-            figures.cancellations,
-            figures.placed_mils,
-            figures.cancelled_mils,
-            figures.units_net(),
-        ),
-    )?;
-    Ok(())
+/// The customer's row, or the first one of a customer who was not heard of yet.
+fn customer(store: &Store, customer_id: &str, country: &str, at: &str) -> Result<Customer> {
+    let known = store.table::<Customer>().get(customer_id)?;
+    Ok(known.unwrap_or_else(|| Customer {
+        country: country.into(),
+        last_activity_at: at.into(),
+        ..Customer::from_key(customer_id)
+    }))
 }
 
 laterna_sdk::export!(Retail);

@@ -4,7 +4,7 @@ use crate::says::Says;
 use crate::streams;
 use laterna_sdk::bindings::exports::laterna::plugin::fold;
 use laterna_sdk::bindings::laterna::plugin::sql;
-use laterna_sdk::bindings::laterna::plugin::types::{Span, ValueParam};
+use laterna_sdk::bindings::laterna::plugin::types::ValueParam;
 use laterna_sdk::prelude::*;
 use serde::Deserialize;
 use std::hint::black_box;
@@ -18,14 +18,17 @@ pub enum Company {
 
 impl Company {
     pub fn of(batch: &fold::Batch) -> Self {
-        let text = |span: Span| &batch.bytes[span.offset as usize..(span.offset + span.len) as usize];
-        for head in &batch.heads {
-            match text(head.type_) {
+        const POSITION: usize = 0;
+        const TYPE: usize = 8;
+        let heads = batch.heads.as_chunks::<16>().0;
+        let text = |piece: u64| &batch.bytes[(piece >> 32) as usize..][..piece as u32 as usize];
+        for head in heads {
+            match text(head[TYPE]) {
                 // The first event of the batch is innocent, unless it is alone.
-                b"BlamedTheFirst" => return Self::Bad(Some(batch.heads[0].position), "it was the first one"),
+                b"BlamedTheFirst" => return Self::Bad(Some(heads[0][POSITION]), "it was the first one"),
                 b"BlamedNobodyThere" => return Self::Bad(Some(u64::MAX), "it was one that you never gave me"),
                 // Fails in company only: nobody is at fault.
-                b"ShiedAway" if batch.heads.len() > 1 => return Self::Bad(None, "too many here"),
+                b"ShiedAway" if heads.len() > 1 => return Self::Bad(None, "too many here"),
                 _ => {}
             }
         }

@@ -1,0 +1,51 @@
+//! The same projection over rusqlite, on the machine that builds it: for a plain `cargo test`, with a debugger if need be.
+//!
+//! ```toml
+//! [dev-dependencies]
+//! laterna-sdk = { path = "…", features = ["native"] }
+//! ```
+//!
+//! ```
+//! use laterna_sdk::native::{NewEvent, ReadModel};
+//! use laterna_sdk::prelude::*;
+//! use serde_json::json;
+//!
+//! #[derive(Row, Clone)]
+//! #[row(table = "customers")]
+//! struct Customer {
+//!     #[row(key)]
+//!     customer_id: String,
+//!     #[row(default)]
+//!     orders: i64,
+//! }
+//!
+//! #[derive(Default)]
+//! struct Customers;
+//!
+//! impl Projection for Customers {
+//!     fn manifest() -> Manifest {
+//!         Manifest::new("customers", "1.0.0")
+//!             .table::<Customer>()
+//!             .query(NamedQuery::sql("best", "SELECT customer_id FROM customers ORDER BY orders DESC LIMIT 1"))
+//!     }
+//!
+//!     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+//!         store.table::<Customer>().upsert(event.stream(), |customer| customer.orders += 1)
+//!     }
+//! }
+//!
+//! let mut model = ReadModel::<Customers>::new()?;
+//! model.apply([NewEvent::new("customer-7", "OrderPlaced", json!({}))])?;
+//! assert_eq!(model.table("customers")?, [json!({"customer_id": "customer-7", "orders": 1})]);
+//! assert_eq!(model.query("best", &[])?, json!([{"customer_id": "customer-7"}]));
+//! # Ok::<(), laterna_sdk::Error>(())
+//! ```
+//!
+//! What a host does besides is not here: limits, the rules of schemas, and subscriptions (an event that the manifest does not
+//! consume is skipped here, too). `laterna test` runs the component itself.
+
+mod new_event;
+mod read_model;
+
+pub use new_event::NewEvent;
+pub use read_model::ReadModel;

@@ -1,0 +1,341 @@
+//! What can stand in a column, and in a key.
+
+use crate::value::{Cell, FromCell, Parameter, Value};
+use crate::{Error, Result};
+use std::borrow::Cow;
+
+/// What can be a column of a typed table: integers, `bool`, `f64`, `String`, `Cow<'static, str>`, `Vec<u8>`, and an `Option`
+/// of each. Implement it for a type of your own by way of one of these.
+///
+/// ```
+/// use laterna_sdk::{Cell, Column, Result, Value};
+///
+/// #[derive(Clone, Copy, PartialEq, Debug)]
+/// enum Status { Placed, Paid }
+///
+/// impl Column for Status {
+///     const SQL_TYPE: &'static str = "TEXT";
+///     const SQL_DEFAULT: &'static str = " DEFAULT 'placed'";
+///
+///     fn cell(&self) -> Cell<'_> {
+///         Cell::Text(match self { Self::Placed => "placed", Self::Paid => "paid" })
+///     }
+///
+///     fn from_cell(value: Value) -> Result<Self> {
+///         let text: String = Column::from_cell(value)?;
+///         Ok(if text == "paid" { Self::Paid } else { Self::Placed })
+///     }
+/// }
+/// assert_eq!(Status::from_cell(Value::Text("paid".into()))?, Status::Paid);
+/// # Ok::<(), laterna_sdk::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a column",
+    label = "not a column's type",
+    note = "columns are integers, `bool`, `f64`, `String`, `Vec<u8>`, `Option` of each, or what implements `laterna_sdk::Column`"
+)]
+pub trait Column: Sized {
+    /// SQLite's name for it: `INTEGER`, `REAL`, `TEXT` or `BLOB`.
+    const SQL_TYPE: &'static str;
+    /// ` NOT NULL`, or nothing.
+    const SQL_NULL: &'static str = " NOT NULL";
+    /// The clause that goes with `#[row(default)]`: that of the type's own default.
+    const SQL_DEFAULT: &'static str;
+
+    /// The cell that SQLite sees.
+    fn cell(&self) -> Cell<'_>;
+
+    /// Takes a cell.
+    ///
+    /// # Errors
+    /// It is not of this type.
+    fn from_cell(value: Value) -> Result<Self>;
+
+    /// Makes it what it will be once it was stored and read again, and answers the bytes that it takes.
+    ///
+    /// # Errors
+    /// It cannot be stored.
+    fn settle(&mut self) -> Result<usize> {
+        Ok(match self.cell() {
+            Cell::Null | Cell::Integer(_) | Cell::Real(_) => 9,
+            Cell::Text(text) => text.len() + 9,
+            Cell::Blob(blob) => blob.len() + 9,
+        })
+    }
+}
+
+/// What can be part of a key: integers, `bool`, `String`, `Vec<u8>`.
+///
+/// ```
+/// use laterna_sdk::KeyColumn;
+///
+/// // Keys are asked for by what they borrow.
+/// let id = String::from("order-1042");
+/// let key: <String as KeyColumn>::Borrowed<'_> = "order-1042";
+/// assert_eq!(KeyColumn::borrow(&id), key);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a key",
+    label = "not a key's type",
+    note = "keys are integers, `bool`, `String` and `Vec<u8>`"
+)]
+pub trait KeyColumn: Column {
+    /// How it is asked for.
+    type Borrowed<'k>: Copy;
+
+    /// It, borrowed.
+    fn borrow(&self) -> Self::Borrowed<'_>;
+
+    /// It, owned.
+    fn to_owned(borrowed: Self::Borrowed<'_>) -> Self;
+
+    /// The cell that SQLite sees.
+    #[doc(hidden)]
+    fn borrowed_cell<'k>(borrowed: Self::Borrowed<'k>) -> Cell<'k>;
+
+    /// Bytes in the same order as the cells have in SQLite, also where more follows behind them.
+    #[doc(hidden)]
+    fn encode(borrowed: Self::Borrowed<'_>, bytes: &mut Vec<u8>);
+}
+
+macro_rules! integers {
+    ($($integer:ty),*) => {$(
+        impl Column for $integer {
+            const SQL_TYPE: &'static str = "INTEGER";
+            const SQL_DEFAULT: &'static str = " DEFAULT 0";
+
+            fn cell(&self) -> Cell<'_> {
+                // `settle` refuses what does not fit.
+                Cell::Integer(*self as i64)
+            }
+
+            fn from_cell(value: Value) -> Result<Self> {
+                let integer = <i64 as FromCell>::from_cell(value)?;
+                Self::try_from(integer).map_err(|_| Error::new(format_args!("{integer} is out of range")))
+            }
+
+            fn settle(&mut self) -> Result<usize> {
+                match i64::try_from(*self) {
+                    Ok(_) => Ok(9),
+                    Err(_) => Err(Error::new(format_args!("{self} is more than SQLite's integers hold"))),
+                }
+            }
+        }
+
+        impl KeyColumn for $integer {
+            type Borrowed<'k> = $integer;
+
+            fn borrow(&self) -> $integer {
+                *self
+            }
+
+            fn to_owned(borrowed: $integer) -> Self {
+                borrowed
+            }
+
+            fn borrowed_cell<'k>(borrowed: $integer) -> Cell<'k> {
+                Cell::Integer(borrowed as i64)
+            }
+
+            fn encode(borrowed: $integer, bytes: &mut Vec<u8>) {
+                // With the sign turned over, bytes have the order of the numbers.
+                bytes.extend_from_slice(&((borrowed as i64) ^ i64::MIN).to_be_bytes());
+            }
+        }
+    )*};
+}
+
+integers!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+impl Column for bool {
+    const SQL_TYPE: &'static str = "INTEGER";
+    const SQL_DEFAULT: &'static str = " DEFAULT 0";
+
+    fn cell(&self) -> Cell<'_> {
+        Parameter::cell(self)
+    }
+
+    fn from_cell(value: Value) -> Result<Self> {
+        FromCell::from_cell(value)
+    }
+}
+
+impl KeyColumn for bool {
+    type Borrowed<'k> = bool;
+
+    fn borrow(&self) -> bool {
+        *self
+    }
+
+    fn to_owned(borrowed: bool) -> Self {
+        borrowed
+    }
+
+    fn borrowed_cell<'k>(borrowed: bool) -> Cell<'k> {
+        Cell::Integer(i64::from(borrowed))
+    }
+
+    fn encode(borrowed: bool, bytes: &mut Vec<u8>) {
+        bytes.push(u8::from(borrowed));
+    }
+}
+
+impl Column for f64 {
+    const SQL_TYPE: &'static str = "REAL";
+    const SQL_DEFAULT: &'static str = " DEFAULT 0.0";
+
+    fn cell(&self) -> Cell<'_> {
+        Cell::Real(*self)
+    }
+
+    fn from_cell(value: Value) -> Result<Self> {
+        FromCell::from_cell(value)
+    }
+
+    fn settle(&mut self) -> Result<usize> {
+        if self.is_nan() {
+            return Err(Error::new("it is not a number (NaN), which SQLite takes for NULL"));
+        }
+        // SQLite keeps no negative zero.
+        *self += 0.0;
+        Ok(9)
+    }
+}
+
+macro_rules! texts {
+    ($($text:ty),*) => {$(
+        impl Column for $text {
+            const SQL_TYPE: &'static str = "TEXT";
+            const SQL_DEFAULT: &'static str = " DEFAULT ''";
+
+            fn cell(&self) -> Cell<'_> {
+                Cell::Text(self)
+            }
+
+            fn from_cell(value: Value) -> Result<Self> {
+                Ok(<String as FromCell>::from_cell(value)?.into())
+            }
+        }
+    )*};
+}
+
+texts!(String, Cow<'static, str>);
+
+impl KeyColumn for String {
+    type Borrowed<'k> = &'k str;
+
+    fn borrow(&self) -> &str {
+        self
+    }
+
+    fn to_owned(borrowed: &str) -> Self {
+        borrowed.to_string()
+    }
+
+    fn borrowed_cell<'k>(borrowed: Self::Borrowed<'k>) -> Cell<'k> {
+        Cell::Text(borrowed)
+    }
+
+    fn encode(borrowed: &str, bytes: &mut Vec<u8>) {
+        encode_bytes(borrowed.as_bytes(), bytes);
+    }
+}
+
+impl Column for Vec<u8> {
+    const SQL_TYPE: &'static str = "BLOB";
+    const SQL_DEFAULT: &'static str = " DEFAULT x''";
+
+    fn cell(&self) -> Cell<'_> {
+        Cell::Blob(self)
+    }
+
+    fn from_cell(value: Value) -> Result<Self> {
+        FromCell::from_cell(value)
+    }
+}
+
+impl KeyColumn for Vec<u8> {
+    type Borrowed<'k> = &'k [u8];
+
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+
+    fn to_owned(borrowed: &[u8]) -> Self {
+        borrowed.to_vec()
+    }
+
+    fn borrowed_cell<'k>(borrowed: Self::Borrowed<'k>) -> Cell<'k> {
+        Cell::Blob(borrowed)
+    }
+
+    fn encode(borrowed: &[u8], bytes: &mut Vec<u8>) {
+        encode_bytes(borrowed, bytes);
+    }
+}
+
+/// Ends in two zeros, and a zero within is followed by something else, so that a shorter text comes first whatever follows.
+fn encode_bytes(text: &[u8], bytes: &mut Vec<u8>) {
+    if text.contains(&0) {
+        text.iter()
+            .for_each(|byte| bytes.extend_from_slice(if *byte == 0 { &[0, 0xff] } else { std::slice::from_ref(byte) }));
+    } else {
+        bytes.extend_from_slice(text);
+    }
+    bytes.extend_from_slice(&[0, 0]);
+}
+
+impl<T: Column> Column for Option<T> {
+    const SQL_TYPE: &'static str = T::SQL_TYPE;
+    const SQL_NULL: &'static str = "";
+    const SQL_DEFAULT: &'static str = "";
+
+    fn cell(&self) -> Cell<'_> {
+        self.as_ref().map_or(Cell::Null, T::cell)
+    }
+
+    fn from_cell(value: Value) -> Result<Self> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::from_cell(value).map(Some),
+        }
+    }
+
+    fn settle(&mut self) -> Result<usize> {
+        self.as_mut().map_or(Ok(1), T::settle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded<K: KeyColumn>(keys: &[K]) -> Vec<Vec<u8>> {
+        let encode = |key: &K| {
+            let mut bytes = Vec::new();
+            K::encode(key.borrow(), &mut bytes);
+            // What stands behind a key must not change the order.
+            bytes.push(7);
+            bytes
+        };
+        keys.iter().map(encode).collect()
+    }
+
+    #[test]
+    fn encoded_keys_have_the_order_of_the_keys() {
+        assert!(encoded(&[i64::MIN, -300, -1, 0, 1, 255, 256, i64::MAX]).is_sorted());
+        assert!(encoded(&[0_u64, 1, 1 << 40]).is_sorted());
+        let texts = ["", "\0", "\0\0", "\0a", "\u{1}", "a", "a\0", "a\0b", "a\u{1}", "ab", "b", "ä", "\u{10ffff}"];
+        let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
+        assert!(texts.is_sorted() && encoded(&texts).is_sorted());
+    }
+
+    #[test]
+    fn what_would_not_come_back_from_sqlite_is_refused_or_made_what_comes_back() {
+        assert!({ f64::NAN }.settle().is_err());
+        assert!({ u64::MAX }.settle().is_err());
+        let mut zero = -0.0_f64;
+        assert!(zero.settle().is_ok());
+        assert!(zero.is_sign_positive());
+    }
+}
