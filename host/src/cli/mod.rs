@@ -11,6 +11,7 @@ mod connect;
 mod demo;
 mod deploy;
 mod import;
+mod new;
 mod pause;
 mod query;
 mod rebuild;
@@ -23,6 +24,7 @@ mod status;
 mod swap;
 mod tail;
 mod test;
+mod watch;
 
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
@@ -42,6 +44,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
+    New(new::New),
     Build(build::Build),
     Check(check::Check),
     Test(test::Test),
@@ -89,6 +92,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
+        Command::New(command) => command.run(),
         Command::Build(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Test(command) => command.run(),

@@ -17,8 +17,8 @@ use std::time::Duration;
 /// Run the scenarios of components, without a host
 #[derive(clap::Args)]
 pub struct Test {
-    /// Components, as folders of crates, which are built first, or as .wasm files [default: all of projections/ that have a
-    /// folder `scenarios`]
+    /// Components, as folders of crates, which are built first, or as .wasm files [default: the crate here, or all
+    /// of projections/ that have a folder `scenarios`]
     paths: Vec<PathBuf>,
     /// Where the scenarios are, as folders or files, for one component [default: the folder `scenarios` in the crate, or beside
     /// the file]

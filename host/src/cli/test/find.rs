@@ -10,23 +10,22 @@ pub struct Found {
     pub scenarios: Vec<PathBuf>,
 }
 
-/// Finds what was named, or all of `projections/` that have scenarios. Crates are built into the folder `built`.
+/// Finds what was named, or the crate here, or all of `projections/` that have scenarios. Crates are built into the folder `built`.
 pub fn find(paths: &[PathBuf], scenarios: &[PathBuf], built: &Path) -> Result<Vec<Found>, Failure> {
     if !scenarios.is_empty() && paths.len() != 1 {
         let misuse =
             "--scenarios is for one component: name it in front, as `laterna test orders.wasm --scenarios stories/`\n";
         clap::Error::raw(ErrorKind::ArgumentConflict, misuse).exit();
     }
-    let paths = if paths.is_empty() { examples()? } else { paths.to_vec() };
+    let paths = if paths.is_empty() { crates_here()? } else { paths.to_vec() };
     paths.iter().map(|path| find_one(path, scenarios, built)).collect()
 }
 
-/// The crates of `projections/` that have scenarios.
-fn examples() -> Result<Vec<PathBuf>, Failure> {
-    let mut crates = build::examples()?;
-    crates.retain(|path| path.join("scenarios").is_dir());
-    if crates.is_empty() {
-        return Err("no crate of `projections/` has a folder `scenarios`: write one, or name a component".into());
+/// The crate here, or those in `projections/` that have scenarios.
+fn crates_here() -> Result<Vec<PathBuf>, Failure> {
+    let mut crates = build::crates_here()?;
+    if crates.len() > 1 {
+        crates.retain(|path| path.join("scenarios").is_dir());
     }
     Ok(crates)
 }
@@ -59,8 +58,9 @@ fn find_one(path: &Path, scenarios: &[PathBuf], built: &Path) -> Result<Found, F
     let file = if is_file {
         path.to_owned()
     } else {
-        let components = build::build(&[path.to_owned()], built, None)?;
-        components.into_iter().next().ok_or("nothing was built")?
+        let order = build::Order { crates: vec![path.to_owned()], out: built.to_owned(), features: None };
+        order.prepare()?;
+        order.build_one(path, true)?.file
     };
     Ok(Found { file, scenarios: files })
 }
