@@ -88,8 +88,8 @@ impl Projection {
             &folder.join("scenarios/scenario.schema.json"),
             format!("{:#}\n", crate::scenario::json_schema()).as_bytes(),
         )?;
-        let shown = self.path.join(name);
-        println!("made the projection `{name}` in {}\n\nNext:", shown.display());
+        let shown = if self.path == Path::new(".") { name.into() } else { self.path.join(name) };
+        println!("made the projection `{name}` in {}/\n\nNext:", shown.display());
         let commands = [
             (format!("cd {}", shown.display()), ""),
             ("laterna test".to_owned(), "run its scenario, without a host"),

@@ -116,7 +116,7 @@ impl Projection for Orders {
                 for Item { sku, qty } in items {
                     products.upsert(&sku, |product| product.ordered_qty += qty)?;
                 }
-                orders.put(Order {
+                orders.insert(Order {
                     order_id: order_id.into(),
                     customer_id: customer_id.into(),
                     status: Cow::Borrowed("placed"),

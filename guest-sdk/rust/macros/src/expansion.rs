@@ -27,7 +27,8 @@ pub fn expand(table: &Table) -> TokenStream {
     let parts: Vec<_> =
         if is_single { vec![quote!(key)] } else { key_places.iter().map(|place| quote!(key.#place)).collect() };
 
-    let (get, put, remove) = (sql::get(table), sql::put(table), sql::remove(table));
+    let (get, remove) = (sql::get(table), sql::remove(table));
+    let [insert, put] = [sql::insert(table), sql::put(table)];
     let [select, compared, order] = sql::scan(table);
     let definitions = table.columns.iter().map(|column| definition(&sdk, column, is_single));
     let primary_key = if is_single {
@@ -69,6 +70,7 @@ pub fn expand(table: &Table) -> TokenStream {
             const TABLE: &'static str = #name;
             const COLUMNS: &'static [&'static str] = &[#(#columns),*];
             const GET: &'static str = #get;
+            const INSERT: &'static str = #insert;
             const PUT: &'static str = #put;
             const REMOVE: &'static str = #remove;
             const SCAN: [&'static str; 3] = [#select, #compared, #order];

@@ -16,9 +16,14 @@ pub fn scan(table: &Table) -> [String; 3] {
     [format!("SELECT {} FROM {}", names(&table.columns), quoted(&table.name)), row, format!(" ORDER BY {keys}")]
 }
 
+/// Writes a row that must not be there.
+pub fn insert(table: &Table) -> String {
+    let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("?{place}")).collect();
+    format!("INSERT INTO {} ({}) VALUES ({})", quoted(&table.name), names(&table.columns), places.join(", "))
+}
+
 /// Writes a row, whether or not it is there.
 pub fn put(table: &Table) -> String {
-    let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("?{place}")).collect();
     let sets: Vec<String> = table
         .columns
         .iter()
@@ -26,13 +31,7 @@ pub fn put(table: &Table) -> String {
         .map(|column| format!("{0} = excluded.{0}", quoted(&column.name)))
         .collect();
     let otherwise = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
-    format!(
-        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {otherwise}",
-        quoted(&table.name),
-        names(&table.columns),
-        places.join(", "),
-        names(table.keys()),
-    )
+    format!("{} ON CONFLICT ({}) DO {otherwise}", insert(table), names(table.keys()))
 }
 
 /// Removes the row with a key.

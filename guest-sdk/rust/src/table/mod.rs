@@ -109,6 +109,26 @@ impl<R: Row> Table<'_, R> {
         self.bound(&mut rows)
     }
 
+    /// Writes a row that must not be there yet.
+    ///
+    /// ```no_run
+    /// # use laterna_sdk::prelude::*;
+    /// # #[derive(Row, Clone)] #[row(table = "orders")] struct Order { #[row(key)] order_id: String, status: String }
+    /// # fn example(store: &Store) -> Result<()> {
+    /// store.table::<Order>().insert(Order { order_id: "order-1042".into(), status: "placed".into() })?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Where it is there, the event cannot be applied, and it is no use to go on: whether it is, may come out only when the row is
+    /// written. Who wants to know asks [`get`](Self::get) first.
+    ///
+    /// # Errors
+    /// A row with its key is there, or a value cannot be stored; the batch fails then.
+    pub fn insert(&self, row: R) -> Result<()> {
+        self.store.check_writable()?;
+        self.with(|rows, _| rows.insert(row))
+    }
+
     /// Changes the row with this key, and answers whether it is there.
     ///
     /// ```no_run

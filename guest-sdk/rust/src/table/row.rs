@@ -56,6 +56,8 @@ pub trait Row: Clone + 'static {
     #[doc(hidden)]
     const GET: &'static str;
     #[doc(hidden)]
+    const INSERT: &'static str;
+    #[doc(hidden)]
     const PUT: &'static str;
     #[doc(hidden)]
     const REMOVE: &'static str;

@@ -22,6 +22,8 @@ enum State<R> {
     Read(R),
     /// The store does not have it.
     Absent,
+    /// To be written like this, and the batch fails where the store has one with this key.
+    Inserted(R),
     /// To be written like this.
     Written(R),
     /// To be removed.
@@ -74,6 +76,7 @@ pub(super) struct Rows<R> {
     /// Where keys are encoded.
     scratch: Vec<u8>,
     get: Option<Statement>,
+    insert: Option<Statement>,
     put: Option<Statement>,
     remove: Option<Statement>,
     /// By the kinds of the bounds.
@@ -88,6 +91,7 @@ impl<R: Row> Rows<R> {
             bytes: 0,
             scratch: Vec::new(),
             get: None,
+            insert: None,
             put: None,
             remove: None,
             scans: BTreeMap::new(),
@@ -111,7 +115,33 @@ impl<R: Row> Rows<R> {
             Some(place) => *place,
             None => self.keep(key, State::Absent, 0),
         };
-        self.kept[place].state = State::Written(row);
+        let state = &mut self.kept[place].state;
+        *state = match state {
+            State::Inserted(_) => State::Inserted(row),
+            _ => State::Written(row),
+        };
+        self.resize(place, bytes);
+        Ok(())
+    }
+
+    /// Whether the store has a row with its key, it says itself when the row is written: nothing is read for it.
+    pub(super) fn insert(&mut self, mut row: R) -> Result<()> {
+        let bytes = settle(&mut row)?;
+        let key = Key::of::<R>(row.key(), &mut self.scratch);
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => self.keep(key, State::Absent, 0),
+        };
+        let state = &mut self.kept[place].state;
+        *state = match state {
+            State::Absent => State::Inserted(row),
+            // The store may have it still; that it is to be removed is known.
+            State::Removed(_) => State::Written(row),
+            State::Read(_) | State::Written(_) | State::Inserted(_) => {
+                let table = R::TABLE;
+                return Err(Error::new(format_args!("table `{table}` has a row with this key already")));
+            }
+        };
         self.resize(place, bytes);
         Ok(())
     }
@@ -143,6 +173,11 @@ impl<R: Row> Rows<R> {
 
     pub(super) fn remove(&mut self, database: &Database, key: R::Key<'_>) -> Result<Option<R>> {
         let place = self.find(database, key)?;
+        if let State::Inserted(_) = self.kept[place].state {
+            // It will not be written, so it is now that the store must say whether it could have been.
+            self.write(database)?;
+            self.note_written();
+        }
         let row = self.kept[place].row().cloned();
         if let Some(row) = &row {
             self.kept[place].state = State::Removed(row.clone());
@@ -195,8 +230,10 @@ impl<R: Row> Rows<R> {
     pub(super) fn write(&mut self, database: &Database) -> Result<(), SqlError> {
         let in_order = || self.places.values().map(|place| &self.kept[*place].state);
         let removed = in_order().filter_map(|state| if let State::Removed(row) = state { Some(row) } else { None });
+        let inserted = in_order().filter_map(|state| if let State::Inserted(row) = state { Some(row) } else { None });
         let written = in_order().filter_map(|state| if let State::Written(row) = state { Some(row) } else { None });
         run(database, &mut self.remove, R::REMOVE, removed, |row, cells| R::push_key(row.key(), cells))?;
+        run(database, &mut self.insert, R::INSERT, inserted, R::push_cells)?;
         run(database, &mut self.put, R::PUT, written, R::push_cells)
     }
 
@@ -204,7 +241,7 @@ impl<R: Row> Rows<R> {
     pub(super) fn note_written(&mut self) {
         for kept in &mut self.kept {
             kept.state = match std::mem::replace(&mut kept.state, State::Absent) {
-                State::Read(row) | State::Written(row) => State::Read(row),
+                State::Read(row) | State::Written(row) | State::Inserted(row) => State::Read(row),
                 State::Absent | State::Removed(_) => State::Absent,
             };
         }
@@ -244,7 +281,7 @@ impl<R: Row> Rows<R> {
 
     fn change(&mut self, place: usize, key: R::Key<'_>, change: impl FnOnce(&mut R)) -> Result<()> {
         let state = &mut self.kept[place].state;
-        let (State::Read(row) | State::Written(row)) = state else { return Ok(()) };
+        let (State::Read(row) | State::Written(row) | State::Inserted(row)) = state else { return Ok(()) };
         change(row);
         let bytes = settle(row)?;
         if !row.has_key(key) {
@@ -272,13 +309,13 @@ impl<R: Row> Rows<R> {
 impl<R> Kept<R> {
     fn row(&self) -> Option<&R> {
         match &self.state {
-            State::Read(row) | State::Written(row) => Some(row),
+            State::Read(row) | State::Written(row) | State::Inserted(row) => Some(row),
             State::Absent | State::Removed(_) => None,
         }
     }
 
     fn is_pending(&self) -> bool {
-        matches!(self.state, State::Written(_) | State::Removed(_))
+        matches!(self.state, State::Written(_) | State::Inserted(_) | State::Removed(_))
     }
 }
 

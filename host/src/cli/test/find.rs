@@ -60,6 +60,7 @@ fn find_one(path: &Path, scenarios: &[PathBuf], built: &Path) -> Result<Found, F
     } else {
         let order = build::Order { crates: vec![path.to_owned()], out: built.to_owned(), features: None };
         order.prepare()?;
+        eprintln!("building {} …", path.display());
         order.build_one(path, true)?.file
     };
     Ok(Found { file, scenarios: files })

@@ -9,6 +9,7 @@ use std::ops::Bound;
 #[derive(Deserialize)]
 enum Told {
     Put(Account),
+    Insert(Account),
     Add {
         owner: String,
         number: i32,
@@ -102,6 +103,11 @@ fn obey(told: Told, store: &Store) -> Result<String> {
         Told::Put(account) => {
             accounts.put(account)?;
             String::new()
+        }
+        Told::Insert(account) => {
+            // What it says is not passed on: the batch must fail all the same.
+            let refused = accounts.insert(account);
+            refused.map_or_else(|error| error.to_string(), |()| String::new())
         }
         Told::Add { owner, number, cents } => {
             accounts.update((&owner, number), |account| account.cents += cents)?.to_string()
