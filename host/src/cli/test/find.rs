@@ -35,7 +35,9 @@ fn find_one(path: &Path, scenarios: &[PathBuf], built: &Path) -> Result<Found, F
     if !is_file && !path.is_dir() {
         return Err(format!("{} is not there: name the folder of a crate, or a .wasm file", path.display()).into());
     }
-    let beside = if is_file { path.parent().unwrap_or(path) } else { path }.join("scenarios");
+    let beside = if is_file { path.parent().unwrap_or(path) } else { path };
+    // `./scenarios` is what people call `scenarios`.
+    let beside = if beside == Path::new(".") { "scenarios".into() } else { beside.join("scenarios") };
     let mut files = Vec::new();
     if scenarios.is_empty() {
         if !beside.is_dir() {
@@ -60,7 +62,8 @@ fn find_one(path: &Path, scenarios: &[PathBuf], built: &Path) -> Result<Found, F
     } else {
         let order = build::Order { crates: vec![path.to_owned()], out: built.to_owned(), features: None };
         order.prepare()?;
-        eprintln!("building {} …", path.display());
+        let named = path.canonicalize()?;
+        eprintln!("building {} …", named.file_name().unwrap_or(named.as_os_str()).display());
         order.build_one(path, true)?.file
     };
     Ok(Found { file, scenarios: files })
