@@ -12,16 +12,20 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// When a file was written, and its size; `None`: it is not there.
 type Stamp = Option<(SystemTime, u64)>;
 
-/// A crate, with the files that it was built from as they were when it was.
+type Files = BTreeMap<PathBuf, Stamp>;
+
+/// A crate, with its files as they were when it was built.
 struct Watched {
     folder: PathBuf,
-    files: BTreeMap<PathBuf, Stamp>,
+    /// What cargo made it from, which may lie anywhere.
+    sources: Vec<PathBuf>,
+    seen: Files,
 }
 
 /// Builds, and goes on doing so until the process is ended.
 pub fn watch(order: &Order) -> Result<(), Failure> {
-    let watched = order.crates.iter().map(|folder| Watched { folder: folder.clone(), files: BTreeMap::new() });
-    let mut watched: Vec<Watched> = watched.collect();
+    let watched = |folder: &PathBuf| Watched { folder: folder.clone(), sources: Vec::new(), seen: Files::new() };
+    let mut watched: Vec<Watched> = order.crates.iter().map(watched).collect();
     for crate_ in &mut watched {
         crate_.build(order);
     }
@@ -29,7 +33,7 @@ pub fn watch(order: &Order) -> Result<(), Failure> {
     loop {
         std::thread::sleep(PAUSE);
         for crate_ in &mut watched {
-            if crate_.has_changed() {
+            if crate_.look() != crate_.seen {
                 crate_.build(order);
             }
         }
@@ -37,38 +41,29 @@ pub fn watch(order: &Order) -> Result<(), Failure> {
 }
 
 impl Watched {
-    fn has_changed(&self) -> bool {
-        self.files.iter().any(|(path, known)| stamp(path) != *known)
+    /// Its sources, and whatever lies in `src`: a file that is missing must be seen when it comes.
+    fn look(&self) -> Files {
+        let mut files = files_of(&self.folder.join("src"));
+        files.push(self.folder.join("Cargo.toml"));
+        files.extend(self.sources.iter().cloned());
+        files.into_iter().map(|path| (path.clone(), stamp(&path))).collect()
     }
 
-    /// What is saved while it builds is built next: the files are looked at before.
     fn build(&mut self, order: &Order) {
-        let begun = Instant::now();
-        let before = |files: Vec<PathBuf>, known: &BTreeMap<PathBuf, Stamp>, at: SystemTime| {
-            let stamp_before = |path: PathBuf| {
-                // One that was not known before, and is newer than the build, may have been read half.
-                let now = stamp(&path).filter(|(written, _)| *written <= at);
-                let stamp = known.get(&path).copied().unwrap_or(now);
-                (path, stamp)
-            };
-            files.into_iter().map(stamp_before).collect()
-        };
-        let at = SystemTime::now();
-        let known: BTreeMap<_, _> = self.files.keys().map(|path| (path.clone(), stamp(path))).collect();
+        let (begun, begun_at) = (Instant::now(), SystemTime::now());
+        // What is saved while it builds is built next.
+        self.seen = self.look();
         match order.build_one(&self.folder, true) {
-            Ok(Built { file, mut sources }) => {
-                sources.push(self.folder.join("Cargo.toml"));
-                self.files = before(sources, &known, at);
+            Ok(Built { file, sources }) => {
+                self.sources = sources;
+                for (path, stamp) in self.look() {
+                    // Of one that was not known before, and was written since, half may have been read.
+                    let stamp = stamp.filter(|(written, _)| *written < begun_at);
+                    self.seen.entry(path).or_insert(stamp);
+                }
                 println!("built {} in {:.1} s", file.display(), begun.elapsed().as_secs_f64());
             }
-            Err(failure) => {
-                // What it is made of is known from the last time, or guessed.
-                let mut sources: Vec<PathBuf> = known.keys().cloned().collect();
-                sources.extend(files_of(&self.folder.join("src")));
-                sources.push(self.folder.join("Cargo.toml"));
-                self.files = before(sources, &known, at);
-                println!("{failure}; waiting for the next save");
-            }
+            Err(failure) => println!("{failure}; waiting for the next save"),
         }
     }
 }
@@ -78,9 +73,13 @@ fn stamp(path: &Path) -> Stamp {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-/// All files in a folder, and in those within.
+/// All files in a folder, and in those within, but for what editors keep beside a file.
 fn files_of(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let is_editors = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        name.starts_with('.') || name.ends_with('~') || name.ends_with(".swp")
+    };
+    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| !is_editors(path));
     paths.flat_map(|path| if path.is_dir() { files_of(&path) } else { vec![path] }).collect()
 }

@@ -16,7 +16,7 @@ pub use row::{DefaultRow, Row, of_column};
 use crate::database::Database;
 use crate::{Error, Result, SqlError, Store};
 use rows::Rows;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::ops::{Bound, RangeBounds};
 use std::rc::Rc;
@@ -243,7 +243,7 @@ fn copied<K: Copy>(bound: Bound<&K>) -> Bound<K> {
 
 /// The typed tables that a store was asked for.
 #[derive(Default)]
-pub(crate) struct Tables(RefCell<Vec<Rc<dyn Kept>>>);
+pub(crate) struct Tables(RefCell<Vec<(TypeId, Rc<dyn Kept>)>>);
 
 /// The rows of a table, whatever their type.
 trait Kept: Any {
@@ -285,31 +285,31 @@ impl<R: Row> Kept for RefCell<Rows<R>> {
 impl Tables {
     pub(crate) fn open<'s, R: Row>(&self, store: &'s Store) -> Table<'s, R> {
         let mut tables = self.0.borrow_mut();
-        let known = tables.iter().find(|kept| (&***kept as &dyn Any).is::<RefCell<Rows<R>>>());
-        if let Some(Ok(rows)) = known.map(|kept| (Rc::clone(kept) as Rc<dyn Any>).downcast()) {
+        let known = tables.iter().find(|(row, _)| *row == TypeId::of::<R>());
+        if let Some(Ok(rows)) = known.map(|(_, kept)| (Rc::clone(kept) as Rc<dyn Any>).downcast()) {
             return Table { store, rows };
         }
-        if tables.iter().any(|kept| kept.table() == R::TABLE) {
+        if tables.iter().any(|(_, kept)| kept.table() == R::TABLE) {
             let table = R::TABLE;
             store.fail(&format_args!("two types are rows of table `{table}`: neither would see what the other puts"));
         }
         let rows = Rc::new(RefCell::new(Rows::<R>::new()));
-        tables.push(Rc::clone(&rows) as _);
+        tables.push((TypeId::of::<R>(), Rc::clone(&rows) as _));
         Table { store, rows }
     }
 
     /// Writes what is pending in every table.
     pub(crate) fn write(&self, store: &Store) -> Result<(), SqlError> {
-        self.0.borrow().iter().try_for_each(|kept| kept.write(store))
+        self.0.borrow().iter().try_for_each(|(_, kept)| kept.write(store))
     }
 
     /// What was pending is written.
     pub(crate) fn note_written(&self) {
-        self.0.borrow().iter().for_each(|kept| kept.note_written());
+        self.0.borrow().iter().for_each(|(_, kept)| kept.note_written());
     }
 
     /// Forgets all rows: SQL may have changed them.
     pub(crate) fn forget(&self) {
-        self.0.borrow().iter().for_each(|kept| kept.forget());
+        self.0.borrow().iter().for_each(|(_, kept)| kept.forget());
     }
 }
