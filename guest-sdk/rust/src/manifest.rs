@@ -115,6 +115,10 @@ impl Manifest {
         Ok(())
     }
 
+    pub(crate) fn into_typed_tables(self) -> Vec<&'static str> {
+        self.typed_tables
+    }
+
     pub(crate) fn into_wit(self) -> fold::Manifest {
         self.wit
     }

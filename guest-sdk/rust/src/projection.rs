@@ -88,11 +88,11 @@ impl<P: Projection> fold::Guest for Exported<P> {
     }
 
     fn apply(batch: fold::Batch) -> Result<(), fold::Failure> {
-        fold::<P>(batch.heads.as_chunks().0, &batch.bytes, Store::folding(Database))
+        fold::<P>(batch.heads.as_chunks().0, &batch.bytes, Store::folding::<P>(Database))
     }
 
     fn query(name: String, arguments: Vec<fold::Argument>) -> Result<String, fold::Failure> {
-        let store = Store::reading(Database);
+        let store = Store::reading::<P>(Database);
         P::default()
             .query(&name, &Arguments::new(arguments), &store)
             .map(|answer| answer.to_string())

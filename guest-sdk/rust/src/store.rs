@@ -2,8 +2,8 @@ use crate::bindings::laterna::plugin::sql;
 use crate::database::{Database, Statement};
 use crate::table::{Row, Table, Tables};
 use crate::value::{FromRow, Parameters};
-use crate::{Error, Result};
-use std::cell::RefCell;
+use crate::{Error, Manifest, Projection, Result};
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 
 /// The component's read store, through SQL.
@@ -27,6 +27,9 @@ pub struct Store {
     // A handful of statements: walking them by address is faster than hashing their text.
     statements: RefCell<Vec<(&'static str, Statement)>>,
     tables: Tables,
+    /// The component's own word on its typed tables, asked once.
+    manifest: fn() -> Manifest,
+    typed_tables: OnceCell<Vec<&'static str>>,
     is_read_only: bool,
     /// Why the batch must fail, whatever the component makes of it.
     failed: RefCell<Option<Error>>,
@@ -34,19 +37,21 @@ pub struct Store {
 
 impl Store {
     /// A store that a batch is folded into.
-    pub(crate) fn folding(database: Database) -> Self {
+    pub(crate) fn folding<P: Projection>(database: Database) -> Self {
         Self {
             database,
             statements: RefCell::default(),
             tables: Tables::default(),
+            manifest: P::manifest,
+            typed_tables: OnceCell::new(),
             is_read_only: false,
             failed: RefCell::default(),
         }
     }
 
     /// A store that a query reads.
-    pub(crate) fn reading(database: Database) -> Self {
-        Self { is_read_only: true, ..Self::folding(database) }
+    pub(crate) fn reading<P: Projection>(database: Database) -> Self {
+        Self { is_read_only: true, ..Self::folding::<P>(database) }
     }
 
     /// The typed table with these rows.
@@ -81,6 +86,15 @@ impl Store {
     /// Makes the batch fail.
     pub(crate) fn fail(&self, why: &dyn fmt::Display) {
         self.failed.borrow_mut().get_or_insert_with(|| Error::new(why));
+    }
+
+    /// Whether a batch that must fail does so already.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.failed.borrow().as_ref().map_or(Ok(()), |why| Err(Error::new(why)))
+    }
+
+    pub(crate) fn is_typed(&self, table: &str) -> bool {
+        self.typed_tables.get_or_init(|| (self.manifest)().into_typed_tables()).contains(&table)
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {

@@ -70,7 +70,7 @@ impl<P: Projection> ReadModel<P> {
             }
         }
         self.connection.execute_batch("BEGIN")?;
-        let store = Store::folding(Database::new(Rc::clone(&self.connection)));
+        let store = Store::folding::<P>(Database::new(Rc::clone(&self.connection)));
         match crate::projection::fold::<P>(&heads, &bytes, store) {
             Ok(()) => Ok(self.connection.execute_batch("COMMIT")?),
             Err(failure) => {
@@ -111,7 +111,7 @@ impl<P: Projection> ReadModel<P> {
         match &query.answer {
             Answer::Sql(sql) => Ok(self.rows(sql, &filled)?.into()),
             Answer::Computed => {
-                let store = Store::reading(Database::new(Rc::clone(&self.connection)));
+                let store = Store::reading::<P>(Database::new(Rc::clone(&self.connection)));
                 P::default().query(name, &Arguments::new(filled), &store)
             }
         }

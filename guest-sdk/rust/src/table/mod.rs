@@ -221,6 +221,7 @@ impl<R: Row> Table<'_, R> {
     }
 
     fn borrow(&self) -> Result<std::cell::RefMut<'_, Rows<R>>> {
+        self.store.check()?;
         self.rows.try_borrow_mut().map_err(|_| {
             let table = R::TABLE;
             Error::new(format_args!("table `{table}` cannot be used within a change of one of its rows"))
@@ -243,17 +244,17 @@ fn copied<K: Copy>(bound: Bound<&K>) -> Bound<K> {
 
 /// The typed tables that a store was asked for.
 #[derive(Default)]
-pub(crate) struct Tables(RefCell<Vec<(TypeId, Rc<dyn Kept>)>>);
+pub(crate) struct Tables(RefCell<Vec<(TypeId, Rc<dyn Touched>)>>);
 
 /// The rows of a table, whatever their type.
-trait Kept: Any {
+trait Touched: Any {
     fn table(&self) -> &'static str;
     fn write(&self, store: &Store) -> Result<(), SqlError>;
     fn note_written(&self);
     fn forget(&self);
 }
 
-impl<R: Row> Kept for RefCell<Rows<R>> {
+impl<R: Row> Touched for RefCell<Rows<R>> {
     fn table(&self) -> &'static str {
         R::TABLE
     }
@@ -286,12 +287,17 @@ impl Tables {
     pub(crate) fn open<'s, R: Row>(&self, store: &'s Store) -> Table<'s, R> {
         let mut tables = self.0.borrow_mut();
         let known = tables.iter().find(|(row, _)| *row == TypeId::of::<R>());
-        if let Some(Ok(rows)) = known.map(|(_, kept)| (Rc::clone(kept) as Rc<dyn Any>).downcast()) {
+        if let Some(Ok(rows)) = known.map(|(_, table)| (Rc::clone(table) as Rc<dyn Any>).downcast()) {
             return Table { store, rows };
         }
-        if tables.iter().any(|(_, kept)| kept.table() == R::TABLE) {
-            let table = R::TABLE;
-            store.fail(&format_args!("two types are rows of table `{table}`: neither would see what the other puts"));
+        let name = R::TABLE;
+        if tables.iter().any(|(_, table)| table.table() == name) {
+            store.fail(&format_args!("two types are rows of table `{name}`: neither would see what the other puts"));
+        }
+        // One that was made by other means could have constraints that see each change of a row.
+        if !store.is_typed(name) {
+            let row = std::any::type_name::<R>().rsplit("::").next().unwrap_or_default();
+            store.fail(&format_args!("table `{name}` is not in the manifest: add `.table::<{row}>()`"));
         }
         let rows = Rc::new(RefCell::new(Rows::<R>::new()));
         tables.push((TypeId::of::<R>(), Rc::clone(&rows) as _));
@@ -300,16 +306,16 @@ impl Tables {
 
     /// Writes what is pending in every table.
     pub(crate) fn write(&self, store: &Store) -> Result<(), SqlError> {
-        self.0.borrow().iter().try_for_each(|(_, kept)| kept.write(store))
+        self.0.borrow().iter().try_for_each(|(_, table)| table.write(store))
     }
 
     /// What was pending is written.
     pub(crate) fn note_written(&self) {
-        self.0.borrow().iter().for_each(|(_, kept)| kept.note_written());
+        self.0.borrow().iter().for_each(|(_, table)| table.note_written());
     }
 
     /// Forgets all rows: SQL may have changed them.
     pub(crate) fn forget(&self) {
-        self.0.borrow().iter().for_each(|(_, kept)| kept.forget());
+        self.0.borrow().iter().for_each(|(_, table)| table.forget());
     }
 }
