@@ -7,7 +7,7 @@ mod purchase;
 mod tables;
 
 use laterna_sdk::{dates, prelude::*};
-use purchase::{Figures, Purchase};
+use purchase::{Figures, ProductPart, Purchase};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tables::{Country, Customer, Month, Product, Totals};
@@ -85,37 +85,20 @@ impl Projection for Retail {
                 store.table::<Customer>().update(&customer_id, |customer| customer.country = to)?;
             }
             Shop::OrderPlaced(purchase) => {
-                for (stock_code, part) in purchase.by_product() {
-                    store.table::<Product>().upsert(stock_code, |product| {
-                        product.describe(&part);
-                        product.add_order(&part);
-                    })?;
-                }
+                change_products(store, &purchase, Product::add_order)?;
                 add(store, &purchase, &purchase.placed(), &month, at)?;
             }
             Shop::OrderCancelled(purchase) => {
-                for (stock_code, part) in purchase.by_product() {
-                    store.table::<Product>().upsert(stock_code, |product| {
-                        product.describe(&part);
-                        product.add_cancellation(&part);
-                    })?;
-                }
+                change_products(store, &purchase, Product::add_cancellation)?;
                 add(store, &purchase, &purchase.cancelled(), &month, at)?;
             }
             Shop::StockAdjusted(purchase) => {
-                for (stock_code, part) in purchase.by_product() {
-                    store.table::<Product>().upsert(stock_code, |product| {
-                        product.describe(&part);
-                        product.units_adjusted += part.units;
-                    })?;
-                }
+                change_products(store, &purchase, Product::adjust)?;
                 store.table::<Totals>().upsert(Totals::ID, |totals| totals.add(&purchase.adjusted()))?;
             }
-            // It makes its products known, and counts in no figure of theirs.
             Shop::BadDebtAdjusted(purchase) => {
-                for (stock_code, part) in purchase.by_product() {
-                    store.table::<Product>().upsert(stock_code, |product| product.describe(&part))?;
-                }
+                // It makes its products known, and counts in no figure of theirs.
+                change_products(store, &purchase, |_, _| {})?;
                 store.table::<Totals>().upsert(Totals::ID, |totals| totals.add(&purchase.written_off()))?;
             }
         }
@@ -137,6 +120,18 @@ impl Projection for Retail {
             other => Err(Error::new(format_args!("no code answers the query `{other}`"))),
         }
     }
+}
+
+/// Changes the row of each product that a purchase has lines of.
+fn change_products(store: &Store, purchase: &Purchase, change: fn(&mut Product, &ProductPart<'_>)) -> Result<()> {
+    let products = store.table::<Product>();
+    for (stock_code, part) in purchase.by_product() {
+        products.upsert(stock_code, |product| {
+            product.describe(&part);
+            change(product, &part);
+        })?;
+    }
+    Ok(())
 }
 
 /// Adds an order or a cancellation to all that keep figures of both.

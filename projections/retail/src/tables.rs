@@ -119,6 +119,10 @@ impl Product {
         self.cancelled_mils -= part.amount_mils;
         self.net_mils += part.amount_mils;
     }
+
+    pub fn adjust(&mut self, part: &ProductPart<'_>) {
+        self.units_adjusted += part.units;
+    }
 }
 
 #[derive(Row, Clone)]

@@ -3,10 +3,12 @@
 //! In reading order:
 //! * `column`: what can stand in a column, and in a key
 //! * `row`: what `#[derive(Row)]` implements
+//! * `key`: what rows are found by
 //! * `rows`: the touched rows of one table
 //! * here: [`Table`], as an author sees it, and `Tables`, all those of a store
 
 mod column;
+mod key;
 mod row;
 mod rows;
 

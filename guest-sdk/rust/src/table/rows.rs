@@ -1,5 +1,6 @@
 //! The touched rows of one table, kept for a batch.
 
+use super::key::Key;
 use super::row::Row;
 use crate::database::{Database, Statement};
 use crate::value::Cell;
@@ -28,39 +29,6 @@ enum State<R> {
     Written(R),
     /// To be removed.
     Removed(R),
-}
-
-/// An encoded key. Most are short, and stand where they are compared.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Short([u64; KEY_WORDS]),
-    Long(Box<[u8]>),
-}
-
-const KEY_WORDS: usize = 3;
-
-impl Key {
-    fn of<R: Row>(key: R::Key<'_>, scratch: &mut Vec<u8>) -> Self {
-        scratch.clear();
-        R::encode_key(key, scratch);
-        if scratch.len() > KEY_WORDS * 8 {
-            return Self::Long(scratch.as_slice().into());
-        }
-        // Encoded keys say themselves where they end, so that zeros behind them make no two of them the same.
-        scratch.resize(KEY_WORDS * 8, 0);
-        let mut words = [0; KEY_WORDS];
-        for (word, bytes) in words.iter_mut().zip(scratch.as_chunks().0) {
-            *word = u64::from_be_bytes(*bytes);
-        }
-        Self::Short(words)
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Short(_) => KEY_WORDS * 8,
-            Self::Long(bytes) => bytes.len(),
-        }
-    }
 }
 
 struct Kept<R> {
@@ -109,29 +77,18 @@ impl<R: Row> Rows<R> {
     }
 
     pub(super) fn put(&mut self, mut row: R) -> Result<()> {
-        let bytes = settle(&mut row)?;
-        let key = Key::of::<R>(row.key(), &mut self.scratch);
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => self.keep(key, State::Absent, 0),
-        };
+        let place = self.make_room(&mut row)?;
         let state = &mut self.kept[place].state;
         *state = match state {
             State::Inserted(_) => State::Inserted(row),
             _ => State::Written(row),
         };
-        self.resize(place, bytes);
         Ok(())
     }
 
     /// Whether the store has a row with its key, it says itself when the row is written: nothing is read for it.
     pub(super) fn insert(&mut self, mut row: R) -> Result<()> {
-        let bytes = settle(&mut row)?;
-        let key = Key::of::<R>(row.key(), &mut self.scratch);
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => self.keep(key, State::Absent, 0),
-        };
+        let place = self.make_room(&mut row)?;
         let state = &mut self.kept[place].state;
         *state = match state {
             State::Absent => State::Inserted(row),
@@ -142,7 +99,6 @@ impl<R: Row> Rows<R> {
                 return Err(Error::new(format_args!("table `{table}` has a row with this key already")));
             }
         };
-        self.resize(place, bytes);
         Ok(())
     }
 
@@ -270,6 +226,18 @@ impl<R: Row> Rows<R> {
         let mut row = R::from_key_and_cells(key, &mut cells)?;
         let bytes = settle(&mut row)?;
         Ok(self.keep(kept_by, State::Read(row), bytes))
+    }
+
+    /// The place of a row that is about to be kept; what the store has is not asked.
+    fn make_room(&mut self, row: &mut R) -> Result<usize> {
+        let bytes = settle(row)?;
+        let key = Key::of::<R>(row.key(), &mut self.scratch);
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => self.keep(key, State::Absent, 0),
+        };
+        self.resize(place, bytes);
+        Ok(place)
     }
 
     fn keep(&mut self, key: Key, state: State<R>, bytes: usize) -> usize {
