@@ -153,8 +153,8 @@ fn two_orders_that_end_otherwise_stand_side_by_side() {
     };
     for (left, right) in [
         ("order 1, as given", "order 2"),
-        ("1  OrderPlaced order-1", "1  OrderPaid order-1"),
-        ("2  OrderPaid order-1", "2  OrderPlaced order-1"),
+        ("1  #1 OrderPlaced order-1", "1  #2 OrderPaid order-1"),
+        ("2  #2 OrderPaid order-1", "2  #1 OrderPlaced order-1"),
         ("customers customer_id \"c7\": spent_cents", "990"),
         ("orders order_id \"order-1\": status", "\"paid\""),
         ("\"paid\"", "\"placed\""),
@@ -163,6 +163,21 @@ fn two_orders_that_end_otherwise_stand_side_by_side() {
     }
     let longest = text.lines().filter(|line| !line.contains(".yaml")).map(|line| line.chars().count()).max();
     assert!(longest <= Some(100), "{text}");
+}
+
+#[test]
+fn events_of_one_type_and_stream_are_told_apart_by_their_numbers() {
+    let clumsy = Beside::new("clumsy", &misbehaving(&json!({ "name": "clumsy" })));
+    // What was seen has each event's position, so that no two orders come to the same.
+    let given = ["{type: Good, stream: s-1}"; 3];
+    clumsy.tell("alike.yaml", &story("order: any\nduplicates: false", &given, "  {}"));
+    let text = clumsy.fails(&[], &["order 1, as given", "order 2"]);
+    let (left, right) = (["#1", "#2", "#3"], ["#1", "#3", "#2"]);
+    for (index, (left, right)) in left.into_iter().zip(right).enumerate() {
+        let side = |number: &str| format!("{}  {number} Good s-1", index + 1);
+        let beside = |line: &str| line.split_once(&side(left)).is_some_and(|(_, rest)| rest.trim() == side(right));
+        assert!(text.lines().any(beside), "{} | {} is missing:\n{text}", side(left), side(right));
+    }
 }
 
 #[test]
@@ -185,7 +200,7 @@ fn a_seed_gives_the_same_orders_again() {
 fn what_comes_a_second_time_is_noticed() {
     let orders = Beside::of_example("orders");
     orders.tell("twice.yaml", &story("order: interleaved", &[PLACED_1], "  tables: {orders: [{order_id: order-1}]}"));
-    orders.fails(&[], &["depends on what comes a second time", "2  OrderPlaced order-1  (again)", "halted", "UNIQUE"]);
+    orders.fails(&[], &["depends on what comes a second time", "2  #1 OrderPlaced order-1  (again)", "halted", "UNIQUE"]);
     // Of what a component does not consume, it may come as often as it likes.
     orders.tell("twice.yaml", &story("order: any", &["{type: Noise, stream: a}", "{type: Noise, stream: b}"], "  {}"));
     let passed = orders.passes(&[]);

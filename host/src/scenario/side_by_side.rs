@@ -39,11 +39,14 @@ impl<'s> Told<'s> {
         format!("order {}{given}{duplicates}", self.number)
     }
 
-    /// The events, a line each.
+    /// The events, a line each: its place in this order, its number in the story, and what it is. The number tells events of one
+    /// type and one stream apart.
     pub(super) fn lines(&self) -> Vec<String> {
+        let width = format!("#{}", self.arrivals.len()).len();
         let line = |(index, Arrival { event, again }): (usize, &Arrival<'_>)| {
+            let number = format!("#{}", event.number);
             let again = if *again { "  (again)" } else { "" };
-            format!("{:>2}  {} {}{again}", index + 1, event.event_type, event.stream)
+            format!("{:>2}  {number:<width$} {} {}{again}", index + 1, event.event_type, event.stream)
         };
         self.arrivals.iter().enumerate().map(line).collect()
     }

@@ -44,6 +44,8 @@ pub struct Chapter {
 /// An event without its place in the log.
 #[derive(Debug, Clone)]
 pub struct Event {
+    /// Its place in the story, from 1, whatever place it comes at in a run.
+    pub number: usize,
     /// Its id.
     pub id: String,
     /// A fact in the past tense.
@@ -213,6 +215,7 @@ fn event(given: Given, place: usize) -> Result<Event, String> {
         (None, data) => data.to_string().into_bytes(),
     };
     Ok(Event {
+        number: place,
         id,
         event_type: given.event_type,
         stream: given.stream,
