@@ -240,14 +240,15 @@ fn a_halt_is_told_and_may_be_expected() {
 fn who_goes_by_the_batch_is_found_out() {
     let clumsy = Beside::new("clumsy", &misbehaving(&json!({ "name": "clumsy" })));
     let given = ["{type: Good, stream: a}", "{type: Compared, stream: a}"];
-    clumsy.tell("batches.yaml", &story("", &given, "  {}"));
+    clumsy.tell("batches.yaml", &story("", &given, "  tables: {seen: [{position: 1}, {position: 2}]}"));
     clumsy.fails(
         &[],
         &["depends on the size of the batches: 1 and 7 differ", "number 1 of its batch", "number 2 of its batch"],
     );
     clumsy.passes(&["--batch-sizes", "2,5"]);
     // One that fails only in company is no fault of the events.
-    clumsy.tell("batches.yaml", &story("", &["{type: Good, stream: a}", "{type: ShiedAway, stream: a}"], "  {}"));
+    let given = ["{type: Good, stream: a}", "{type: ShiedAway, stream: a}"];
+    clumsy.tell("batches.yaml", &story("", &given, "  tables: {seen: [{position: 1}, {position: 2}]}"));
     clumsy.passes(&[]);
 }
 
@@ -305,7 +306,10 @@ fn a_mistake_in_a_scenario_is_told_with_its_place_and_what_is_allowed() {
             "scenario: s\ngiven: []\nthen: {tables: {products: [{qty: 1}]}}",
             &["table `products` has no column `qty`; it has: sku, ordered_qty"],
         ),
-        ("scenario: s\norder: any\nignore: {orders: [place]}\ngiven: []", &["has no column `place`"]),
+        (
+            "scenario: s\norder: any\nignore: {orders: [place]}\ngiven: []\nthen: {tables: {orders: []}}",
+            &["has no column `place`"],
+        ),
         ("scenario: s\ngiven: []\nthen: {queries: [{query: all, rows: []}]}", &["no query `all`; it has: order"]),
         (
             "scenario: s\ngiven: []\nthen: {queries: [{query: order, with: {order: 1}, rows: []}]}",
@@ -313,11 +317,17 @@ fn a_mistake_in_a_scenario_is_told_with_its_place_and_what_is_allowed() {
         ),
         ("scenario: s\ngiven: []\nthen: {queries: [{query: order, rows: []}]}", &["query `order` needs `id`"]),
         ("scenario: s\ngiven: []\nthen: {queries: [{query: order, answer: 1}]}", &["say `rows` in place of `answer`"]),
+        (
+            "scenario: s\ngiven: []\nthen: {tables: {}}",
+            &["`then` expects nothing", "{orders: [{status: paid}]}", "`halts`"],
+        ),
+        ("scenario: s\ngiven: [{type: A, stream: a}]", &["`then` expects nothing"]),
+        ("scenario: s\norder: any\ngiven: [{type: A, stream: a}]\nthen: {}", &["expects nothing", "give two"]),
     ] {
         orders.tell("mistake.yaml", mistake).fails(&[], words);
     }
     // The others are run all the same.
-    orders.tell("right.yaml", &story("", &[PLACED_1], "  {}"));
+    orders.tell("right.yaml", &story("", &[PLACED_1], "  tables: {orders: [{}]}"));
     let text = orders.fails(&[], &["ok    orders: A story", "FAIL  orders: "]);
     assert!(!text.contains("passed"), "{text}");
 }
@@ -330,7 +340,7 @@ fn who_runs_nothing_is_told_what_to_do() {
     };
     let orders = Beside::of_example("orders");
     says(&orders.test(&[]), 1, "there is no scenario: write one as `scenarios/<name>.yaml`");
-    orders.tell("one.yaml", &story("", &[PLACED_1], "  {}"));
+    orders.tell("one.yaml", &story("", &[PLACED_1], "  tables: {orders: [{}]}"));
     says(&orders.test(&["--only", "another"]), 1, "there is no scenario with `another` in it");
     assert!(orders.passes(&["--only", "story"]).contains("1 scenario passed"));
     std::fs::rename(orders.path("scenarios"), orders.path("stories")).expect("it is ours");

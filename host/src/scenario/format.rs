@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// A scenario of a component: given these events, then its tables and queries answer so.
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "A scenario of a Laterna component")]
 #[schemars(extend("oneOf" = [{ "required": ["given"] }, { "required": ["steps"] }]))]
+#[schemars(extend("if" = order_is_open(), "else" = something_is_expected()))]
 pub struct Scenario {
     /// The story, in a sentence.
     pub scenario: String,
@@ -30,7 +31,8 @@ pub struct Scenario {
     /// The events, in order. Their positions count from 1.
     #[serde(default)]
     pub given: Option<Vec<Given>>,
-    /// What must hold after them.
+    /// What must hold after them. With `order: any` or `interleaved` and two events or more it may be left out: that all orders come
+    /// to the same is enough to expect.
     #[serde(default)]
     pub then: Option<Then>,
     /// In place of `given` and `then`: several of both, one after another. Positions count on.
@@ -138,6 +140,14 @@ pub struct Then {
     pub halts: Option<Halts>,
 }
 
+impl Then {
+    /// Whether it holds whatever happens.
+    #[must_use]
+    pub fn expects_nothing(&self) -> bool {
+        self.tables.is_empty() && self.queries.is_empty() && self.halts.is_none()
+    }
+}
+
 /// A row: a value for each column that matters. One that is not named is not looked at. Booleans are 1 and 0, blobs are base64.
 pub type Row = Map<String, Value>;
 
@@ -183,6 +193,22 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::
 #[must_use]
 pub fn json_schema() -> Value {
     schema_for!(Scenario).to_value()
+}
+
+/// In the schema: the order is not as given, so that `then` may be left out.
+fn order_is_open() -> Value {
+    json!({ "properties": { "order": { "enum": ["any", "interleaved"] } }, "required": ["order"] })
+}
+
+/// In the schema: each `then` expects something.
+fn something_is_expected() -> Value {
+    let something = json!({ "type": "object", "anyOf": [
+        { "properties": { "tables": { "minProperties": 1 } }, "required": ["tables"] },
+        { "properties": { "queries": { "minItems": 1 } }, "required": ["queries"] },
+        { "properties": { "halts": { "type": "object" } }, "required": ["halts"] },
+    ] });
+    let then = json!({ "properties": { "then": something }, "required": ["then"] });
+    json!({ "if": { "required": ["given"] }, "then": then, "else": { "properties": { "steps": { "items": then } } } })
 }
 
 #[cfg(test)]

@@ -148,6 +148,7 @@ fn check(scenario: Scenario) -> Result<Story, String> {
     if steps.iter().rev().skip(1).any(|step| step.then.halts.is_some()) {
         return Err("a step comes after `halts`: nothing is folded any more then".to_owned());
     }
+    let (several, duplicates) = (steps.len() > 1, duplicates.unwrap_or(true));
     let (mut chapters, mut recorded_at_us, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
     for Step { given, then } in steps {
         then.queries.iter().try_for_each(check_query)?;
@@ -163,10 +164,28 @@ fn check(scenario: Scenario) -> Result<Story, String> {
             }
             events.push(event);
         }
+        if then.expects_nothing() {
+            let in_step = |error| if several { format!("step {}: {error}", chapters.len() + 1) } else { error };
+            check_orders_alone(order, duplicates, &events).map_err(in_step)?;
+        }
         chapters.push(Chapter { events, then });
     }
-    let duplicates = duplicates.unwrap_or(true);
     Ok(Story { name, order, duplicates, ignore, steps: chapters, recorded_at_us })
+}
+
+/// Where `then` expects nothing, that all orders come to the same must be something.
+fn check_orders_alone(order: Order, duplicates: bool, events: &[Event]) -> Result<(), String> {
+    const NOTHING: &str = "`then` expects nothing";
+    const INSTEAD: &str = "say `tables`, as `then: {tables: {orders: [{status: paid}]}}`, or `queries` or `halts`";
+    let one_stream = events.windows(2).all(|pair| pair[0].stream == pair[1].stream);
+    match order {
+        Order::Given => Err(format!("{NOTHING}, so that it always holds: {INSTEAD}")),
+        _ if events.len() < 2 => Err(format!("{NOTHING}, and there is no other order: give two events, or {INSTEAD}")),
+        Order::Interleaved if one_stream && !duplicates => {
+            Err(format!("{NOTHING}, and one stream has no other order: give two streams, or {INSTEAD}"))
+        }
+        Order::Any | Order::Interleaved => Ok(()),
+    }
 }
 
 fn check_query(query: &Query) -> Result<(), String> {
@@ -251,7 +270,7 @@ mod tests {
     #[test]
     fn values_are_those_of_yaml_1_2() {
         let story = story(
-            "scenario: s\ngiven: [{type: A, stream: a, data: {a: NO, b: yes, c: 1_000, d: 7, e: 1.5, f: ~, g: '5', h: 2026-01-01}}]",
+            "scenario: s\ngiven: [{type: A, stream: a, data: {a: NO, b: yes, c: 1_000, d: 7, e: 1.5, f: ~, g: '5', h: 2026-01-01}}]\nthen: {tables: {t: []}}",
         );
         let data = String::from_utf8(story.steps[0].events[0].data.clone()).expect("text");
         assert_eq!(data, r#"{"a":"NO","b":"yes","c":"1_000","d":7,"e":1.5,"f":null,"g":"5","h":"2026-01-01"}"#);
@@ -266,7 +285,7 @@ mod tests {
     #[test]
     fn times_go_on_from_the_event_before() {
         let story = story(
-            "scenario: s\ngiven: [{type: A, stream: a}, {type: A, stream: a, recorded_at: 2027-01-01T00:00:00Z}, {type: A, stream: a}]",
+            "scenario: s\norder: any\ngiven: [{type: A, stream: a}, {type: A, stream: a, recorded_at: 2027-01-01T00:00:00Z}, {type: A, stream: a}]",
         );
         let at = |place| crate::plugin::rfc3339(story.recorded_at_us(place));
         assert_eq!([at(0), at(1)], ["2026-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z"]);
@@ -275,6 +294,25 @@ mod tests {
             "scenario: s\ngiven: [{type: A, stream: a}, {type: A, stream: a, recorded_at: 2025-01-01T00:00:00Z}]",
             &["event 2", "before the event that comes before it"],
         );
+    }
+
+    #[test]
+    fn what_always_holds_is_no_expectation() {
+        const ONE: &str = "{type: A, stream: a}";
+        for nothing in ["", "then: {}", "then: {tables: {}}", "then: {tables: {}, queries: []}"] {
+            refuses(
+                &format!("scenario: s\ngiven: [{ONE}, {ONE}]\n{nothing}"),
+                &["`then` expects nothing", "`queries`"],
+            );
+            refuses(&format!("scenario: s\norder: any\ngiven: [{ONE}]\n{nothing}"), &["expects nothing", "give two"]);
+            story(&format!("scenario: s\norder: any\ngiven: [{ONE}, {ONE}]\n{nothing}"));
+        }
+        refuses("scenario: s\nsteps: [{then: {tables: {t: []}}}, {}]", &["step 2: `then` expects nothing"]);
+        let interleaved =
+            |duplicates| format!("scenario: s\norder: interleaved\nduplicates: {duplicates}\ngiven: [{ONE}, {ONE}]");
+        refuses(&interleaved(false), &["one stream has no other order"]);
+        story(&interleaved(true));
+        story("scenario: s\ngiven: []\nthen: {tables: {t: []}}");
     }
 
     #[test]
