@@ -44,7 +44,6 @@ fn check_columns<'c>(relation: &Relation, mut columns: impl Iterator<Item = &'c 
 /// Everything that is otherwise than it must be, a line each.
 pub(super) fn unmet(then: &Then, run: &Run<'_>, outcome: &Outcome) -> Result<Vec<String>, Error> {
     let mut unmet = Vec::new();
-    unmet.extend(unmet_halt(then.halts.as_ref(), outcome.halt.as_ref()));
     for (table, expected) in &then.tables {
         if let Some(relation) = run.store().relations().iter().find(|relation| relation.name == *table) {
             let found = rows_of(run.store(), relation)?;
@@ -56,6 +55,15 @@ pub(super) fn unmet(then: &Then, run: &Run<'_>, outcome: &Outcome) -> Result<Vec
     for asked in &then.queries {
         unmet.extend(unmet_answer(asked, question::ask(run, asked)?));
     }
+    let halt = unmet_halt(then.halts.as_ref(), outcome.halt.as_ref());
+    if then.halts.is_none()
+        && let Some(halt) = &halt
+    {
+        // The rest only follows from it.
+        let rest = if unmet.is_empty() { "" } else { ",\nand what was expected is not there" };
+        return Ok(vec![format!("{halt}{rest}")]);
+    }
+    unmet.splice(..0, halt);
     Ok(unmet)
 }
 

@@ -68,9 +68,11 @@ pub(super) fn differences(titles: &[String; 2], left: &Outcome, right: &Outcome)
         let halt = |outcome: &Outcome| outcome.halt.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string);
         found.push(Difference { place: "halted".to_owned(), left: halt(left), right: halt(right) });
     }
+    // All else only follows from a halt.
+    let shown = if found.is_empty() { SHOWN } else { found.len() };
     found.extend(left.content.differences(&right.content));
-    let beyond = found.len().saturating_sub(SHOWN);
-    let rows = found.into_iter().take(SHOWN);
+    let beyond = found.len().saturating_sub(shown);
+    let rows = found.into_iter().take(shown);
     let rows = rows.map(|Difference { place, left, right }| [place, left, right].map(shortened).to_vec());
     let header = ["what differs".to_owned(), titles[0].clone(), titles[1].clone()];
     let table = table(&header, rows);
