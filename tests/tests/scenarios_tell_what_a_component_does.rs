@@ -257,6 +257,31 @@ fn a_halt_is_told_and_may_be_expected() {
 }
 
 #[test]
+fn a_failure_names_what_the_component_does_not_consume() {
+    let orders = Beside::of_example("orders");
+    let misspelled = PLACED_1.replace("OrderPlaced", "OrderPlacd");
+    let noise = "{type: Noise, stream: a}";
+    let given = [PAID_1, noise, misspelled.as_str(), noise, noise];
+    let text = orders.fails_so(
+        &story("", &given, "  tables: {orders: [{order_id: order-1}]}"),
+        &[
+            "has no row",
+            "\n\n      not consumed: Noise (event 2 and 2 more)\n      not consumed: OrderPlacd (event 3)\n",
+        ],
+    );
+    assert!(!text.contains("OrderPaid"), "{text}");
+    let head = "order: any\nduplicates: false\nignore: {orders: [updated_position]}";
+    orders
+        .fails_so(&story(head, &[PLACED_1, PAID_1, noise], "  {}"), &["what differs", "not consumed: Noise (event 3)"]);
+    // Of what comes after the step that fails, nothing was to be seen yet.
+    let step =
+        |event: &str, status: &str| format!("  - given: [{event}]\n    then: {{tables: {{orders: {status}}}}}\n");
+    let steps = [step(PLACED_1, "[]"), step(noise, "[]")].concat();
+    let text = orders.fails_so(&format!("scenario: s\nsteps:\n{steps}"), &["step 1: "]);
+    assert!(!text.contains("not consumed"), "{text}");
+}
+
+#[test]
 fn who_goes_by_the_batch_is_found_out() {
     let clumsy = Beside::new("clumsy", &misbehaving(&json!({ "name": "clumsy" })));
     let given = ["{type: Good, stream: a}", "{type: Compared, stream: a}"];

@@ -91,6 +91,10 @@ impl Stage {
         &self.relations
     }
 
+    pub(super) fn consumes(&self, event: &Event) -> bool {
+        self.consumed.wants(&event.event_type, category(&event.stream), &event.module)
+    }
+
     /// Begins a story from an empty store.
     pub(super) fn run<'s>(&'s self, story: &'s Story, batch_size: usize) -> Result<Run<'s>, Error> {
         let number = self.runs.get();
@@ -131,7 +135,7 @@ impl<'s> Run<'s> {
             let revision = self.revisions.entry(&event.stream).or_default();
             let place = self.head as usize;
             self.head += 1;
-            if self.stage.consumed.wants(&event.event_type, category(&event.stream), &event.module) {
+            if self.stage.consumes(event) {
                 if batch.len() == self.batch_size {
                     batches.push((std::mem::take(&mut batch), self.head - 1));
                 }

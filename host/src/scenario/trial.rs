@@ -129,12 +129,12 @@ fn at_all_sizes(stage: &Stage, story: &Story, sizes: &[usize]) -> Result<(), Fai
             let text = in_step(format!(
                 "the outcome depends on the size of the batches: {size} and {other_size} differ\n\n{differences}"
             ));
-            return Err(Failed { kind: Kind::BatchSize, text });
+            return Err(failed(Kind::BatchSize, text, stage, &story.steps[..=number]));
         }
         let unmet = expectation::unmet(then, &runs[0], first)?;
         if !unmet.is_empty() {
             let lines: Vec<String> = unmet.into_iter().map(in_step).collect();
-            return Err(Failed { kind: Kind::Expectation, text: lines.join("\n") });
+            return Err(failed(Kind::Expectation, lines.join("\n"), stage, &story.steps[..=number]));
         }
         if first.halt.is_some() {
             // It had to, and nothing comes after that.
@@ -173,9 +173,13 @@ fn in_all_orders(stage: &Stage, story: &Story, chapter: &Chapter, options: &Opti
                         options.seed,
                         side_by_side::tellings((first_told, expected), (&telling, &outcome))
                     );
-                    return Err(Failed { kind: Kind::Order, text });
+                    return Err(failed(Kind::Order, text, stage, &story.steps));
                 }
-                Some(_) => must_hold(chapter, &run, &outcome, &telling, options.seed)?,
+                Some(_) => {
+                    if let Some(text) = unmet_in(&telling, chapter, &run, &outcome, options.seed)? {
+                        return Err(failed(Kind::Expectation, text, stage, &story.steps));
+                    }
+                }
                 None => first = Some((telling, outcome)),
             }
         }
@@ -183,13 +187,35 @@ fn in_all_orders(stage: &Stage, story: &Story, chapter: &Chapter, options: &Opti
     Ok((told, orders.are_random() || story.duplicates))
 }
 
-/// What is ignored when orders are compared may still be asked for.
-fn must_hold(chapter: &Chapter, run: &Run<'_>, outcome: &Outcome, telling: &Told<'_>, seed: u64) -> Result<(), Failed> {
+/// What is ignored when orders are compared may still be asked for: answers what does not hold, if anything.
+fn unmet_in(
+    telling: &Told<'_>,
+    chapter: &Chapter,
+    run: &Run<'_>,
+    outcome: &Outcome,
+    seed: u64,
+) -> Result<Option<String>, Error> {
     let unmet = expectation::unmet(&chapter.then, run, outcome)?;
     if unmet.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let (title, events) = (telling.title(), telling.lines().join("\n"));
-    let text = format!("in {title} (seed {seed}):\n{events}\n\n{}", unmet.join("\n"));
-    Err(Failed { kind: Kind::Expectation, text })
+    Ok(Some(format!("in {title} (seed {seed}):\n{events}\n\n{}", unmet.join("\n"))))
+}
+
+/// A failure, with the types that the component does not consume: a name may be misspelled, here or there.
+fn failed(kind: Kind, mut text: String, stage: &Stage, told: &[Chapter]) -> Failed {
+    let mut types: Vec<(&str, usize, usize)> = Vec::new();
+    for event in told.iter().flat_map(|step| &step.events).filter(|event| !stage.consumes(event)) {
+        match types.iter_mut().find(|(name, ..)| *name == event.event_type) {
+            Some((.., more)) => *more += 1,
+            None => types.push((&event.event_type, event.number, 0)),
+        }
+    }
+    for (index, (name, number, more)) in types.into_iter().enumerate() {
+        let space = if index == 0 { "\n" } else { "" };
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text += &format!("{space}\nnot consumed: {name} (event {number}{more})");
+    }
+    Failed { kind, text }
 }
