@@ -144,12 +144,12 @@ impl Test {
             )
             .into());
         }
+        let random = cases().any(|case| case.trial.verdict.as_ref().is_ok_and(|passed| passed.random));
+        let seed = if random { format!("; seed {seed}") } else { String::new() };
         if failed > 0 {
-            return Err(format!("{failed} of {all} scenarios failed").into());
+            return Err(format!("{failed} of {all} scenarios failed{seed}").into());
         }
         if !self.json {
-            let random = cases().any(|case| case.trial.verdict.as_ref().is_ok_and(|passed| passed.random));
-            let seed = if random { format!("; seed {seed}") } else { String::new() };
             say(&format!("{} passed{seed}\n", counted(all, "scenario")))?;
         }
         Ok(())
