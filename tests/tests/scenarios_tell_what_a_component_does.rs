@@ -1,11 +1,11 @@
 //! `laterna test`: scenarios beside a component, run without a host, and told so that one sees what is wrong.
 
 use laterna_tests::guests::misbehaving;
-use laterna_tests::{component, laterna, root};
+use laterna_tests::{binary, component, laterna, root};
 use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A component's file in a folder of its own, with a scenario beside it.
@@ -411,6 +411,26 @@ fn who_runs_nothing_is_told_what_to_do() {
     says(&refused, 1, "1 of 1 scenarios failed");
     let told = String::from_utf8_lossy(&refused.stdout).into_owned();
     assert!(told.contains("FAIL  renamed: It can be deployed") && told.contains("refused (wrong-name)"), "{told}");
+    let nowhere = Command::new(binary()).arg("test").current_dir(&stories).output().expect("laterna runs");
+    says(&nowhere, 1, "here is nothing to test: go into a crate's folder, or name a crate or a .wasm file");
+}
+
+#[test]
+fn a_crate_that_is_refused_is_told_by_its_folder() {
+    // As it is built it says nothing of itself.
+    let (crate_, story) = ("tests/guests/misbehaving", "projections/cars/scenarios/a_stream_that_names_nothing.yaml");
+    let told = |folder: &Path, arguments: &[&str]| {
+        let story = root().join(story);
+        let mut test = Command::new(binary());
+        test.current_dir(folder).arg("test").args(arguments).arg("--scenarios").arg(story);
+        let output = test.output().expect("laterna runs");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = told(root(), &[crate_]);
+    assert!(text.starts_with(&format!("FAIL  misbehaving: It can be deployed\n      in {crate_}\n")), "{text}");
+    let text = told(&root().join(crate_), &["."]);
+    assert!(text.contains(&format!("      in {}\n", root().join(crate_).display())), "{text}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Test {
             Ok(checked) => checked.plugin,
             Err(error) => {
                 let text = format!("it is refused ({}): {error}", error.code());
-                cases.push(Case::failed("It can be deployed".to_owned(), &found.file, Kind::Component, text));
+                cases.push(Case::failed("It can be deployed".to_owned(), &found.source, Kind::Component, text));
                 self.tell(&component, &cases)?;
                 return Ok(Suite { component, cases });
             }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// A component's file, and the files of its scenarios.
 pub struct Found {
+    /// What people know it by: the crate's folder, or the file itself.
+    pub source: PathBuf,
     pub file: PathBuf,
     pub scenarios: Vec<PathBuf>,
 }
@@ -23,7 +25,11 @@ pub fn find(paths: &[PathBuf], scenarios: &[PathBuf], built: &Path) -> Result<Ve
 
 /// The crate here, or those in `projections/` that have scenarios.
 fn crates_here() -> Result<Vec<PathBuf>, Failure> {
-    let mut crates = build::crates_here()?;
+    // What a build says of it speaks of crates to build.
+    let mut crates = build::crates_here().unwrap_or_default();
+    if crates.is_empty() {
+        return Err("here is nothing to test: go into a crate's folder, or name a crate or a .wasm file; docs/scenarios.md says more".into());
+    }
     if crates.len() > 1 {
         crates.retain(|path| path.join("scenarios").is_dir());
     }
@@ -57,16 +63,18 @@ fn find_one(path: &Path, scenarios: &[PathBuf], built: &Path) -> Result<Found, F
             files.push(named.clone());
         }
     }
-    let file = if is_file {
-        path.to_owned()
+    let (source, file) = if is_file {
+        (path.to_owned(), path.to_owned())
     } else {
         let order = build::Order { crates: vec![path.to_owned()], out: built.to_owned(), features: None };
         order.prepare()?;
         let named = path.canonicalize()?;
         eprintln!("building {} …", named.file_name().unwrap_or(named.as_os_str()).display());
-        order.build_one(path, true)?.file
+        let file = order.build_one(path, true)?.file;
+        // A dot names no folder to those who read the results elsewhere.
+        (if path == Path::new(".") { named } else { path.to_owned() }, file)
     };
-    Ok(Found { file, scenarios: files })
+    Ok(Found { source, file, scenarios: files })
 }
 
 /// The scenarios in a folder, by name.
