@@ -271,7 +271,6 @@ fn what_is_there_cannot_be_inserted() {
         let results: Vec<bool> = events.into_iter().map(|event| alone.apply([event]).is_ok()).take(2).collect();
         assert_eq!(results, [true, false], "{name}, one by one");
     }
-    let mut model = ReadModel::<Ledger>::new().expect("the manifest is in order");
     let again =
         [event("Insert", PUT), event("Remove", key), event("Insert", PUT), event("Remove", key), event("Insert", PUT)];
     empty().apply(again).expect("what was removed can be inserted again");

@@ -1,7 +1,6 @@
 use crate::bindings::exports::laterna::plugin::fold;
 use crate::table::Row;
 use crate::value::Value;
-use crate::{Error, Result};
 
 /// What a component says of itself: its name, what it consumes, its tables and queries.
 ///
@@ -29,29 +28,26 @@ use crate::{Error, Result};
 ///     );
 /// ```
 #[derive(Debug)]
-pub struct Manifest {
-    wit: fold::Manifest,
-    typed_tables: Vec<&'static str>,
-}
+pub struct Manifest(fold::Manifest);
 
 impl Manifest {
     /// A component called `name` (that of its file, without `.wasm`), in the semantic version `version` for people.
     pub fn new(name: &str, version: &str) -> Self {
-        let wit = fold::Manifest {
+        Self(fold::Manifest {
             name: name.into(),
             version: version.into(),
             description: String::new(),
             consumes: Vec::new(),
             schema: String::new(),
+            typed_tables: Vec::new(),
             queries: Vec::new(),
-        };
-        Self { wit, typed_tables: Vec::new() }
+        })
     }
 
     /// Says in a sentence what the read model is for.
     #[must_use]
     pub fn describe(mut self, description: &str) -> Self {
-        self.wit.description = description.into();
+        self.0.description = description.into();
         self
     }
 
@@ -68,59 +64,39 @@ impl Manifest {
     }
 
     fn consume(mut self, what: fold::Selector, why: &str) -> Self {
-        self.wit.consumes.push(fold::Subscription { what, why: why.into() });
+        self.0.consumes.push(fold::Subscription { what, why: why.into() });
         self
     }
 
     /// Adds the typed table with these rows.
     #[must_use]
     pub fn table<R: Row>(mut self) -> Self {
-        self.wit.schema.push_str(&R::schema());
-        self.typed_tables.push(R::TABLE);
+        self.0.schema.push_str(&R::schema());
+        self.0.typed_tables.push(R::TABLE.into());
         self
     }
 
     /// Adds tables, indexes and views as SQL. Tables are `STRICT` with a primary key, `WITHOUT ROWID` or `INTEGER`.
     #[must_use]
     pub fn schema(mut self, ddl: &str) -> Self {
-        self.wit.schema.push_str(ddl);
-        self.wit.schema.push('\n');
+        self.0.schema.push_str(ddl);
+        self.0.schema.push('\n');
         self
     }
 
     /// Adds a named query.
     #[must_use]
     pub fn query(mut self, query: NamedQuery) -> Self {
-        self.wit.queries.push(query.0);
+        self.0.queries.push(query.0);
         self
     }
 
-    /// What is wrong with it as a whole.
-    pub(crate) fn check(&self) -> Result<()> {
-        for statement in self.wit.schema.split(';') {
-            let statement = statement.to_ascii_lowercase().replace(['"', '`', '[', ']', '('], " ");
-            let words: Vec<&str> = statement.split_whitespace().collect();
-            let is_unique = words.starts_with(&["create", "unique", "index"]);
-            let table = words.iter().position(|word| *word == "on").and_then(|on| words.get(on + 1));
-            if let Some(table) = table
-                && is_unique
-                && self.typed_tables.iter().any(|typed| typed.eq_ignore_ascii_case(table))
-            {
-                return Err(Error::new(format_args!(
-                    "the typed table `{table}` can have no unique index: its rows are written once for a batch, so whether two of \
-                     them met would depend on the batch. Make the columns its key, or write the table by SQL"
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn into_typed_tables(self) -> Vec<&'static str> {
-        self.typed_tables
+    pub(crate) fn into_typed_tables(self) -> Vec<String> {
+        self.0.typed_tables
     }
 
     pub(crate) fn into_wit(self) -> fold::Manifest {
-        self.wit
+        self.0
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Store {
     tables: Tables,
     /// The component's own word on its typed tables, asked once.
     manifest: fn() -> Manifest,
-    typed_tables: OnceCell<Vec<&'static str>>,
+    typed_tables: OnceCell<Vec<String>>,
     is_read_only: bool,
     /// Why the batch must fail, whatever the component makes of it.
     failed: RefCell<Option<Error>>,
@@ -94,14 +94,24 @@ impl Store {
     }
 
     pub(crate) fn is_typed(&self, table: &str) -> bool {
-        self.typed_tables.get_or_init(|| (self.manifest)().into_typed_tables()).contains(&table)
+        self.typed_tables.get_or_init(|| (self.manifest)().into_typed_tables()).iter().any(|typed| typed == table)
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.is_read_only { Err(Error::new("a query cannot write")) } else { Ok(()) }
     }
 
+    /// Nothing but the row itself can be touched while it is changed: what is written would be half of it.
+    pub(crate) fn check_at_rest(&self) -> Result<()> {
+        if let Some(table) = self.tables.busy() {
+            self.fail(&format_args!("the store cannot be used within a change of a row of `{table}`"));
+        }
+        self.check()
+    }
+
     pub(crate) fn write_tables(&self) -> Result<(), SqlError> {
+        // Where it fails for that, it does so in the end.
+        let _ = self.check_at_rest();
         self.tables.write(self).inspect_err(|error| self.fail(error))?;
         self.tables.note_written();
         Ok(())
@@ -141,9 +151,11 @@ impl Store {
         sql: &'static str,
         items: impl IntoIterator<Item = P>,
     ) -> Result<u64, SqlError> {
+        // Whatever the items do while they are made up stands before the statement.
+        let items: Vec<P> = items.into_iter().collect();
         self.write_tables()?;
         let statement = self.statement(sql)?;
-        let executed = crate::value::with_all(items, |cells| self.database.execute_many(statement, cells));
+        let executed = crate::value::with_all(&items, |cells| self.database.execute_many(statement, cells));
         self.tables.forget();
         executed
     }

@@ -58,12 +58,9 @@ pub trait Parameters {
 }
 
 /// Runs `run` with the cells of all items, one after another.
-pub(crate) fn with_all<P: Parameters, T>(items: impl IntoIterator<Item = P>, run: impl FnOnce(&[Cell<'_>]) -> T) -> T {
-    let items: Vec<P> = items.into_iter().collect();
+pub(crate) fn with_all<P: Parameters, T>(items: &[P], run: impl FnOnce(&[Cell<'_>]) -> T) -> T {
     let mut cells = Vec::new();
-    for item in &items {
-        item.push(&mut cells);
-    }
+    items.iter().for_each(|item| item.push(&mut cells));
     run(&cells)
 }
 
@@ -284,15 +281,19 @@ pub trait FromCell: Sized {
     fn from_cell(value: Value) -> Result<Self, Error>;
 }
 
+/// What a cell is, in words.
+pub(crate) fn kind(cell: &Cell<'_>) -> &'static str {
+    match cell {
+        Cell::Null => "NULL",
+        Cell::Integer(_) => "an integer",
+        Cell::Real(_) => "a real number",
+        Cell::Text(_) => "text",
+        Cell::Blob(_) => "a blob",
+    }
+}
+
 fn mismatch<T>(expected: &str, value: &Value) -> Result<T, Error> {
-    let found = match value {
-        Value::Null => "NULL",
-        Value::Integer(_) => "an integer",
-        Value::Real(_) => "a real number",
-        Value::Text(_) => "text",
-        Value::Blob(_) => "a blob",
-    };
-    Err(Error::new(format_args!("expected {expected}, found {found}")))
+    Err(Error::new(format_args!("expected {expected}, found {}", kind(&value.cell()))))
 }
 
 impl FromCell for Value {

@@ -18,6 +18,8 @@ pub struct Manifest {
     pub consumes: Vec<Subscription>,
     /// Its tables, indexes and views, as SQL.
     pub schema: String,
+    /// Tables of the schema whose rows it writes once for a batch.
+    pub typed_tables: Vec<String>,
     /// What can be asked of it by name.
     pub queries: Vec<NamedQuery>,
 }
@@ -92,18 +94,19 @@ const LIST: usize = 1_000;
 impl Manifest {
     /// Takes over what a component described.
     pub(super) fn check(described: fold::Manifest) -> Result<Self, String> {
-        let fold::Manifest { name, version, description, consumes, schema, queries } = described;
+        let fold::Manifest { name, version, description, consumes, schema, typed_tables, queries } = described;
         check_name("the component's name", &name)?;
         check_version(&version)?;
         check_size("the description", &description, TEXT_BYTES)?;
         check_size("the schema", &schema, SCHEMA_BYTES)?;
-        if consumes.len() > LIST || queries.len() > LIST {
-            return Err(format!("it lists more than {LIST} subscriptions or queries"));
+        if consumes.len() > LIST || queries.len() > LIST || typed_tables.len() > LIST {
+            return Err(format!("it lists more than {LIST} subscriptions, queries or typed tables"));
         }
+        typed_tables.iter().try_for_each(|table| check_size("a typed table's name", table, TEXT_BYTES))?;
         let consumes = consumes.into_iter().map(check_subscription).collect::<Result<Vec<_>, _>>()?;
         let queries = queries.into_iter().map(check_query).collect::<Result<Vec<_>, _>>()?;
         check_distinct("query", queries.iter().map(|query| &query.name))?;
-        Ok(Self { name, version, description, consumes, schema, queries })
+        Ok(Self { name, version, description, consumes, schema, typed_tables, queries })
     }
 }
 

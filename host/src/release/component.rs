@@ -118,7 +118,7 @@ pub fn check(engine: &Engine, stem: &str, bytes: &[u8], limits: &Limits) -> Resu
         return Err(RejectError::Name { file: stem.to_owned(), manifest: manifest.name.clone() });
     }
     let queries: Vec<Asked<'_>> = manifest.queries.iter().filter_map(asked).collect();
-    let relations = check_schema(&manifest.schema, &queries)?;
+    let relations = check_schema(&manifest.schema, &manifest.typed_tables, &queries)?;
     Ok(Checked { plugin, relations })
 }
 

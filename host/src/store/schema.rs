@@ -66,13 +66,14 @@ pub struct Asked<'a> {
     pub parameters: Vec<&'a str>,
 }
 
-/// Tries a schema, and the SQL of named queries over it, in a store that nobody keeps.
+/// Tries a schema with its typed tables, and the SQL of named queries over it, in a store that nobody keeps.
 ///
 /// # Errors
 /// The first thing that a read model may not hold, or that SQLite refuses.
-pub fn check_schema(ddl: &str, queries: &[Asked<'_>]) -> Result<Vec<Relation>, SchemaError> {
+pub fn check_schema(ddl: &str, typed_tables: &[String], queries: &[Asked<'_>]) -> Result<Vec<Relation>, SchemaError> {
     let store = open_scratch().map_err(|error| refused("an empty store", &error))?;
     let relations = create(&store, ddl)?;
+    typed_tables.iter().try_for_each(|table| check_typed(&store.connection, table))?;
     store.pen.hand_to(Author::Question);
     for Asked { name, sql, parameters } in queries {
         let what = || format!("query `{name}`");
@@ -180,6 +181,32 @@ fn check_relation(store: &Guarded, relation: &Relation) -> Result<(), SchemaErro
     tried.map_err(|error| refused(name, &error))
 }
 
+/// Each row of a typed table is written once for a batch, so that nothing but its key may judge it: what it was in between is seen by
+/// nobody.
+fn check_typed(connection: &Connection, name: &str) -> Result<(), SchemaError> {
+    let has = |sql: &str| -> Result<bool, SchemaError> {
+        connection.query_one(sql, [name], |row| row.get(0)).map_err(|error| refused(name, &error))
+    };
+    let table = |problem| Err(SchemaError::Table { table: name.to_owned(), problem });
+    if !has("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1")? {
+        return table("is said to be typed, and is not in the schema");
+    }
+    if has("SELECT count(*) FROM pragma_index_list(?1) WHERE \"unique\" AND origin <> 'pk'")? {
+        return table(
+            "is typed, so it can have no unique index: make the columns the key of a table, or write the table by SQL",
+        );
+    }
+    if has("SELECT count(*) FROM pragma_index_list(?1) WHERE partial")? {
+        return table("is typed, so it can have no partial index: leave the WHERE out, or write the table by SQL");
+    }
+    if has("SELECT count(*) FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name) WHERE cid = -2")? {
+        return table(
+            "is typed, so it can have no index over an expression: index its columns, or write the table by SQL",
+        );
+    }
+    Ok(())
+}
+
 /// Whether SQLite may have made up the name of a column: where several in a subquery have the same, it numbers them, and beyond
 /// a few it draws the number by lot.
 pub(super) fn is_made_up(column: &str) -> bool {
@@ -252,7 +279,7 @@ mod tests {
 
     #[track_caller]
     fn refuses(schema: &str, queries: &[(&str, &str)], why: &str) {
-        match check_schema(schema, &asked(queries)) {
+        match check_schema(schema, &[], &asked(queries)) {
             Ok(_) => unreachable!("it takes {schema} with {queries:?}"),
             Err(error) => assert!(error.to_string().contains(why), "{schema}: {error}"),
         }
@@ -282,16 +309,16 @@ mod tests {
             "CREATE TABLE t (a INTEGER, b TEXT, PRIMARY KEY (a, b)) STRICT, WITHOUT ROWID",
             "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER DEFAULT (abs(-7)) CHECK (n > 0), m INTEGER AS (n + 1)) STRICT",
         ] {
-            assert!(check_schema(ddl, &[]).is_ok(), "{ddl}: {:?}", check_schema(ddl, &[]));
+            assert!(check_schema(ddl, &[], &[]).is_ok(), "{ddl}: {:?}", check_schema(ddl, &[], &[]));
         }
         let views = format!("{TABLE} CREATE INDEX i ON t (n) WHERE n > 0; CREATE VIEW v AS SELECT sum(n) AS n FROM t");
         let queries = asked(&[("q", "SELECT * FROM v")]);
-        assert_eq!(check_schema(&views, &queries).map(|relations| relations.len()), Ok(2));
+        assert_eq!(check_schema(&views, &[], &queries).map(|relations| relations.len()), Ok(2));
     }
 
     #[test]
     fn a_query_has_the_parameters_that_it_declares() {
-        let check = |sql, parameters| check_schema(TABLE, &[Asked { name: "q", sql, parameters }]).map(drop);
+        let check = |sql, parameters| check_schema(TABLE, &[], &[Asked { name: "q", sql, parameters }]).map(drop);
         assert_eq!(check("SELECT n FROM t WHERE id = :id LIMIT :count", vec!["count", "id"]), Ok(()));
         for (sql, parameters) in [
             ("SELECT n FROM t LIMIT :cuont", vec!["count"]),
@@ -321,7 +348,7 @@ mod tests {
                 ),
             ] {
                 let ddl = ddl.replace("FUNCTION", function);
-                assert!(check_schema(&ddl, &[]).is_err(), "{function} in {place}");
+                assert!(check_schema(&ddl, &[], &[]).is_err(), "{function} in {place}");
             }
         }
     }
@@ -411,5 +438,24 @@ mod tests {
         ] {
             refuses(TABLE, &[("q", sql)], why);
         }
+    }
+
+    #[test]
+    fn nothing_but_its_key_judges_a_typed_table() {
+        let check = |index: &str| {
+            let ddl = format!("CREATE TABLE t (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT; {index}");
+            check_schema(&ddl, &["t".to_owned()], &[]).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("CREATE INDEX plain ON t (json DESC)"), Ok(()));
+        for (index, problem) in [
+            ("-- one each\nCREATE UNIQUE/**/INDEX u ON t (json)", "unique index"),
+            ("CREATE INDEX p ON t (id) WHERE json_extract(json, '$.a') = 1", "partial index"),
+            ("CREATE INDEX e ON t (json_extract(json, '$.a'))", "index over an expression"),
+        ] {
+            let said = check(index);
+            assert!(said.as_ref().is_err_and(|said| said.contains(problem)), "{index}: {said:?}");
+        }
+        let missing = check_schema("", &["t".to_owned()], &[]).map(drop);
+        assert!(missing.is_err_and(|error| error.to_string().contains("is not in the schema")));
     }
 }

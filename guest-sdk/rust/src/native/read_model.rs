@@ -40,11 +40,10 @@ impl<P: Projection> ReadModel<P> {
     }
 
     fn over(connection: Connection) -> Result<Self> {
-        let manifest = P::manifest();
-        manifest.check()?;
-        let manifest = manifest.into_wit();
+        let manifest = P::manifest().into_wit();
         connection.set_prepared_statement_cache_capacity(1_000);
         connection.execute_batch(&manifest.schema)?;
+        manifest.typed_tables.iter().try_for_each(|table| check_typed(&connection, table))?;
         Ok(Self {
             connection: Rc::new(connection),
             manifest,
@@ -54,25 +53,32 @@ impl<P: Projection> ReadModel<P> {
         })
     }
 
-    /// Folds events, as one batch in one transaction.
+    /// Folds events, as one batch in one transaction. A host would narrow a batch that fails down to its event; here it is all or
+    /// nothing.
     ///
     /// # Errors
     /// One of them cannot be applied; then none of them was.
     pub fn apply(&mut self, events: impl IntoIterator<Item = NewEvent>) -> Result<()> {
         let (mut heads, mut bytes) = (Vec::new(), Vec::new());
+        // Where one cannot be applied, it is as if none had come.
+        let (mut position, mut revisions) = (self.position, self.revisions.clone());
         for event in events {
-            self.position += 1;
-            let next = self.revisions.entry(event.stream.clone()).or_default();
+            position += 1;
+            let next = revisions.entry(event.stream.clone()).or_default();
             let revision = *next;
             *next += 1;
             if self.consumes(&event) {
-                heads.push(event.write(self.position, revision, &mut bytes));
+                heads.push(event.write(position, revision, &mut bytes));
             }
         }
         self.connection.execute_batch("BEGIN")?;
         let store = Store::folding::<P>(Database::new(Rc::clone(&self.connection)));
         match crate::projection::fold::<P>(&heads, &bytes, store) {
-            Ok(()) => Ok(self.connection.execute_batch("COMMIT")?),
+            Ok(()) => {
+                self.connection.execute_batch("COMMIT")?;
+                (self.position, self.revisions) = (position, revisions);
+                Ok(())
+            }
             Err(failure) => {
                 self.connection.execute_batch("ROLLBACK")?;
                 let position = failure.position.map_or(String::new(), |position| format!(" at position {position}"));
@@ -81,12 +87,15 @@ impl<P: Projection> ReadModel<P> {
         }
     }
 
-    /// The rows of a table or view, in the order of its first column, as JSON objects.
+    /// The rows of a table or view, in the order of its columns, as JSON objects.
     ///
     /// # Errors
     /// There is no such table.
     pub fn table(&self, name: &str) -> Result<Vec<Json>> {
-        self.rows(&format!("SELECT * FROM \"{}\" ORDER BY 1", name.replace('"', "\"\"")), &[])
+        let table = format!("\"{}\"", name.replace('"', "\"\""));
+        let columns = self.connection.prepare(&format!("SELECT * FROM {table}"))?.column_count();
+        let order: Vec<String> = (1..=columns).map(|column| column.to_string()).collect();
+        self.rows(&format!("SELECT * FROM {table} ORDER BY {}", order.join(", ")), &[])
     }
 
     /// The answer to a named query: rows of one that is answered by SQL, or what the projection's code answers.
@@ -151,6 +160,17 @@ impl<P: Projection> ReadModel<P> {
         }
         Ok(found)
     }
+}
+
+/// As a host checks it: nothing but its key may judge a row that is written once for a batch.
+fn check_typed(connection: &Connection, table: &str) -> Result<()> {
+    let judges = "SELECT count(*) FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name)
+         WHERE list.origin <> 'pk' AND (list.\"unique\" OR list.partial OR cid = -2)";
+    if connection.query_one(judges, [table], |row| row.get::<_, i64>(0))? > 0 {
+        let what = "can have no index that is unique, partial or over an expression";
+        return Err(Error::new(format_args!("table `{table}` is typed, so it {what}")));
+    }
+    Ok(())
 }
 
 fn cell(value: &Value) -> rusqlite::types::Value {

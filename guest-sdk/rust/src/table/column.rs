@@ -1,6 +1,6 @@
 //! What can stand in a column, and in a key.
 
-use crate::value::{Cell, FromCell, Parameter, Value};
+use crate::value::{Cell, FromCell, Parameter, Value, kind};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -27,6 +27,8 @@ use std::borrow::Cow;
 ///     }
 /// }
 /// assert_eq!(Status::from_cell(Value::Text("paid".into()))?, Status::Paid);
+/// // What is put is made what it will be once it was stored and read again.
+/// assert_eq!(Status::Paid.settle()?, "paid".len() + 9);
 /// # Ok::<(), laterna_sdk::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
@@ -54,13 +56,63 @@ pub trait Column: Sized {
     /// Makes it what it will be once it was stored and read again, and answers the bytes that it takes.
     ///
     /// # Errors
-    /// It cannot be stored.
+    /// It cannot be stored: its cell is not of [`SQL_TYPE`](Self::SQL_TYPE), is NULL where it must not be, or NaN; or it does not come
+    /// back from the cell that it went into.
     fn settle(&mut self) -> Result<usize> {
-        Ok(match self.cell() {
-            Cell::Null | Cell::Integer(_) | Cell::Real(_) => 9,
-            Cell::Text(text) => text.len() + 9,
-            Cell::Blob(blob) => blob.len() + 9,
-        })
+        let stored = stored::<Self>(self.cell())?;
+        *self = Self::from_cell(stored.clone())?;
+        if !is_same(&stored, &self.cell()) {
+            return Err(Error::new("it does not come back from the cell that it went into"));
+        }
+        Ok(bytes_of(&self.cell()))
+    }
+}
+
+/// What SQLite makes of a cell in a column.
+fn stored<C: Column>(cell: Cell<'_>) -> Result<Value> {
+    let is_of_type = match cell {
+        Cell::Null => C::SQL_NULL.is_empty(),
+        Cell::Integer(_) => C::SQL_TYPE == "INTEGER",
+        Cell::Real(_) => C::SQL_TYPE == "REAL",
+        Cell::Text(_) => C::SQL_TYPE == "TEXT",
+        Cell::Blob(_) => C::SQL_TYPE == "BLOB",
+    };
+    if !is_of_type {
+        let null = if C::SQL_NULL.is_empty() { " or NULL" } else { "" };
+        return Err(Error::new(format_args!(
+            "its cell is {}, and the column holds {}{null}",
+            kind(&cell),
+            C::SQL_TYPE
+        )));
+    }
+    Ok(match cell {
+        Cell::Null => Value::Null,
+        Cell::Integer(integer) => Value::Integer(integer),
+        Cell::Real(mut real) => {
+            real.settle()?;
+            Value::Real(real)
+        }
+        Cell::Text(text) => Value::Text(text.into()),
+        Cell::Blob(blob) => Value::Blob(blob.into()),
+    })
+}
+
+fn is_same(stored: &Value, cell: &Cell<'_>) -> bool {
+    match (stored, cell) {
+        (Value::Null, Cell::Null) => true,
+        (Value::Integer(stored), Cell::Integer(integer)) => stored == integer,
+        (Value::Real(stored), Cell::Real(real)) => stored.to_bits() == real.to_bits(),
+        (Value::Text(stored), Cell::Text(text)) => stored == text,
+        (Value::Blob(stored), Cell::Blob(blob)) => stored == blob,
+        _ => false,
+    }
+}
+
+fn bytes_of(cell: &Cell<'_>) -> usize {
+    match cell {
+        Cell::Null | Cell::Integer(_) | Cell::Real(_) => 9,
+        Cell::Text(text) => text.len() + 9,
+        Cell::Blob(blob) => blob.len() + 9,
     }
 }
 
@@ -134,12 +186,13 @@ macro_rules! integers {
             }
 
             fn borrowed_cell<'k>(borrowed: $integer) -> Cell<'k> {
-                Cell::Integer(borrowed as i64)
+                // One beyond SQLite's integers is no row's key, and the end of a range all the same: SQLite compares it as a real.
+                i64::try_from(borrowed).map_or(Cell::Real(borrowed as f64), Cell::Integer)
             }
 
             fn encode(borrowed: $integer, bytes: &mut Vec<u8>) {
                 // With the sign turned over, bytes have the order of the numbers.
-                bytes.extend_from_slice(&((borrowed as i64) ^ i64::MIN).to_be_bytes());
+                bytes.extend_from_slice(&(i128::from(borrowed) + (1 << 63)).to_be_bytes()[7..]);
             }
         }
     )*};
@@ -215,6 +268,10 @@ macro_rules! texts {
             fn from_cell(value: Value) -> Result<Self> {
                 Ok(<String as FromCell>::from_cell(value)?.into())
             }
+
+            fn settle(&mut self) -> Result<usize> {
+                Ok(self.len() + 9)
+            }
         }
     )*};
 }
@@ -251,6 +308,10 @@ impl Column for Vec<u8> {
 
     fn from_cell(value: Value) -> Result<Self> {
         FromCell::from_cell(value)
+    }
+
+    fn settle(&mut self) -> Result<usize> {
+        Ok(self.len() + 9)
     }
 }
 
@@ -302,7 +363,13 @@ impl<T: Column> Column for Option<T> {
     }
 
     fn settle(&mut self) -> Result<usize> {
-        self.as_mut().map_or(Ok(1), T::settle)
+        let Some(value) = self else { return Ok(9) };
+        let bytes = value.settle()?;
+        // What is NULL by its own cell, an `Option` within, say, comes back as `None`.
+        if let Cell::Null = value.cell() {
+            *self = None;
+        }
+        Ok(bytes)
     }
 }
 
@@ -324,7 +391,7 @@ mod tests {
     #[test]
     fn encoded_keys_have_the_order_of_the_keys() {
         assert!(encoded(&[i64::MIN, -300, -1, 0, 1, 255, 256, i64::MAX]).is_sorted());
-        assert!(encoded(&[0_u64, 1, 1 << 40]).is_sorted());
+        assert!(encoded(&[0_u64, 1, 1 << 40, i64::MAX as u64, 1 << 63, u64::MAX]).is_sorted());
         let texts = ["", "\0", "\0\0", "\0a", "\u{1}", "a", "a\0", "a\0b", "a\u{1}", "ab", "b", "ä", "\u{10ffff}"];
         let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
         assert!(texts.is_sorted() && encoded(&texts).is_sorted());
@@ -337,5 +404,52 @@ mod tests {
         let mut zero = -0.0_f64;
         assert!(zero.settle().is_ok());
         assert!(zero.is_sign_positive());
+        let mut nothing = Some(None::<i64>);
+        assert!(nothing.settle().is_ok());
+        assert_eq!(nothing, None);
+    }
+
+    /// Whole cents, as an author may write it without a thought for what is cut off.
+    #[derive(Debug, PartialEq)]
+    struct Cents(f64);
+
+    impl Column for Cents {
+        const SQL_TYPE: &'static str = "INTEGER";
+        const SQL_DEFAULT: &'static str = " DEFAULT 0";
+
+        fn cell(&self) -> Cell<'_> {
+            if self.0.is_infinite() { Cell::Null } else { Cell::Integer(self.0 as i64) }
+        }
+
+        fn from_cell(value: Value) -> Result<Self> {
+            <i64 as FromCell>::from_cell(value).map(|cents| Self(cents as f64))
+        }
+    }
+
+    /// One that grows whenever it is read.
+    #[derive(Debug)]
+    struct Growing(i64);
+
+    impl Column for Growing {
+        const SQL_TYPE: &'static str = "INTEGER";
+        const SQL_DEFAULT: &'static str = " DEFAULT 0";
+
+        fn cell(&self) -> Cell<'_> {
+            Cell::Integer(self.0)
+        }
+
+        fn from_cell(value: Value) -> Result<Self> {
+            <i64 as FromCell>::from_cell(value).map(|number| Self(number + 1))
+        }
+    }
+
+    #[test]
+    fn a_column_of_an_author_is_what_its_cell_says() {
+        let mut cents = Cents(0.4);
+        assert!(cents.settle().is_ok());
+        assert_eq!(cents, Cents(0.0), "as it comes back at any batch size");
+        let said = |outcome: Result<usize>| outcome.map_or_else(|error| error.to_string(), |_| "nothing".to_owned());
+        assert_eq!(said(Cents(f64::INFINITY).settle()), "its cell is NULL, and the column holds INTEGER");
+        assert_eq!(said(Growing(1).settle()), "it does not come back from the cell that it went into");
     }
 }

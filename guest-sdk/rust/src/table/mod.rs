@@ -206,6 +206,8 @@ impl<R: Row> Table<'_, R> {
     /// The store says something against it; the batch fails then. An answer beyond the host's limit (16 MiB) ends the call.
     pub fn scan<'k>(&self, range: impl RangeBounds<R::Key<'k>>) -> Result<Vec<R>> {
         let (from, to) = (copied(range.start_bound()), copied(range.end_bound()));
+        // Whether or not anything is pending, so that it is the same at any batch size.
+        self.store.check_at_rest()?;
         if self.borrow()?.is_pending() {
             self.store.write_tables()?;
         }
@@ -251,6 +253,7 @@ pub(crate) struct Tables(RefCell<Vec<(TypeId, Rc<dyn Touched>)>>);
 /// The rows of a table, whatever their type.
 trait Touched: Any {
     fn table(&self) -> &'static str;
+    fn is_at_rest(&self) -> bool;
     fn write(&self, store: &Store) -> Result<(), SqlError>;
     fn note_written(&self);
     fn forget(&self);
@@ -261,15 +264,13 @@ impl<R: Row> Touched for RefCell<Rows<R>> {
         R::TABLE
     }
 
+    fn is_at_rest(&self) -> bool {
+        self.try_borrow_mut().is_ok()
+    }
+
     fn write(&self, store: &Store) -> Result<(), SqlError> {
-        match self.try_borrow_mut() {
-            Ok(mut rows) => rows.write(store.database()),
-            Err(_) => {
-                let table = R::TABLE;
-                store.fail(&format_args!("the store cannot be used within a change of a row of `{table}`"));
-                Ok(())
-            }
-        }
+        // What is being changed is not at rest, and the batch fails for that.
+        self.try_borrow_mut().map_or(Ok(()), |mut rows| rows.write(store.database()))
     }
 
     fn note_written(&self) {
@@ -304,6 +305,12 @@ impl Tables {
         let rows = Rc::new(RefCell::new(Rows::<R>::new()));
         tables.push((TypeId::of::<R>(), Rc::clone(&rows) as _));
         Table { store, rows }
+    }
+
+    /// The table, if any, of which a row is being changed.
+    pub(crate) fn busy(&self) -> Option<&'static str> {
+        let tables = self.0.borrow();
+        tables.iter().find(|(_, table)| !table.is_at_rest()).map(|(_, table)| table.table())
     }
 
     /// Writes what is pending in every table.

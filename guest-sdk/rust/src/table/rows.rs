@@ -40,6 +40,8 @@ pub(super) struct Rows<R> {
     /// Where each row is kept. What is written, is written in the order of the keys.
     places: BTreeMap<Key, usize>,
     kept: Vec<Kept<R>>,
+    /// The places of those that are to be written.
+    pending: Vec<usize>,
     bytes: usize,
     /// Where keys are encoded.
     scratch: Vec<u8>,
@@ -56,6 +58,7 @@ impl<R: Row> Rows<R> {
         Self {
             places: BTreeMap::new(),
             kept: Vec::new(),
+            pending: Vec::new(),
             bytes: 0,
             scratch: Vec::new(),
             get: None,
@@ -78,19 +81,18 @@ impl<R: Row> Rows<R> {
 
     pub(super) fn put(&mut self, mut row: R) -> Result<()> {
         let place = self.make_room(&mut row)?;
-        let state = &mut self.kept[place].state;
-        *state = match state {
+        let state = match self.kept[place].state {
             State::Inserted(_) => State::Inserted(row),
             _ => State::Written(row),
         };
+        self.set(place, state);
         Ok(())
     }
 
     /// Whether the store has a row with its key, it says itself when the row is written: nothing is read for it.
     pub(super) fn insert(&mut self, mut row: R) -> Result<()> {
         let place = self.make_room(&mut row)?;
-        let state = &mut self.kept[place].state;
-        *state = match state {
+        let state = match self.kept[place].state {
             State::Absent => State::Inserted(row),
             // The store may have it still; that it is to be removed is known.
             State::Removed(_) => State::Written(row),
@@ -99,6 +101,7 @@ impl<R: Row> Rows<R> {
                 return Err(Error::new(format_args!("table `{table}` has a row with this key already")));
             }
         };
+        self.set(place, state);
         Ok(())
     }
 
@@ -122,7 +125,7 @@ impl<R: Row> Rows<R> {
     ) -> Result<()> {
         let place = self.find(database, key)?;
         if self.kept[place].row().is_none() {
-            self.kept[place].state = State::Written(make());
+            self.set(place, State::Written(make()));
         }
         self.change(place, key, change)
     }
@@ -136,14 +139,14 @@ impl<R: Row> Rows<R> {
         }
         let row = self.kept[place].row().cloned();
         if let Some(row) = &row {
-            self.kept[place].state = State::Removed(row.clone());
+            self.set(place, State::Removed(row.clone()));
         }
         Ok(row)
     }
 
     /// Whether something is still to be written.
     pub(super) fn is_pending(&self) -> bool {
-        self.kept.iter().any(Kept::is_pending)
+        !self.pending.is_empty()
     }
 
     /// The rows in this range as the store has them.
@@ -182,9 +185,12 @@ impl<R: Row> Rows<R> {
         Ok(rows)
     }
 
-    /// Writes what is to be written, in the order of the keys.
+    /// Writes what is to be written, in the order of the keys where there is much of it.
     pub(super) fn write(&mut self, database: &Database) -> Result<(), SqlError> {
-        let in_order = || self.places.values().map(|place| &self.kept[*place].state);
+        // Looking for a few among many would cost more than their order is worth.
+        let are_few = self.pending.len() * 8 < self.kept.len();
+        let order: Vec<usize> = if are_few { self.pending.clone() } else { self.places.values().copied().collect() };
+        let in_order = || order.iter().map(|place| &self.kept[*place].state);
         let removed = in_order().filter_map(|state| if let State::Removed(row) = state { Some(row) } else { None });
         let inserted = in_order().filter_map(|state| if let State::Inserted(row) = state { Some(row) } else { None });
         let written = in_order().filter_map(|state| if let State::Written(row) = state { Some(row) } else { None });
@@ -195,7 +201,8 @@ impl<R: Row> Rows<R> {
 
     /// What was to be written is as in the store.
     pub(super) fn note_written(&mut self) {
-        for kept in &mut self.kept {
+        for place in self.pending.drain(..) {
+            let kept = &mut self.kept[place];
             kept.state = match std::mem::replace(&mut kept.state, State::Absent) {
                 State::Read(row) | State::Written(row) | State::Inserted(row) => State::Read(row),
                 State::Absent | State::Removed(_) => State::Absent,
@@ -207,6 +214,7 @@ impl<R: Row> Rows<R> {
     pub(super) fn forget(&mut self) {
         self.places.clear();
         self.kept.clear();
+        self.pending.clear();
         self.bytes = 0;
     }
 
@@ -261,10 +269,17 @@ impl<R: Row> Rows<R> {
         if let State::Read(_) = state
             && let State::Read(row) = std::mem::replace(state, State::Absent)
         {
-            *state = State::Written(row);
+            self.set(place, State::Written(row));
         }
         self.resize(place, bytes);
         Ok(())
+    }
+
+    fn set(&mut self, place: usize, state: State<R>) {
+        if !self.kept[place].is_pending() {
+            self.pending.push(place);
+        }
+        self.kept[place].state = state;
     }
 
     fn resize(&mut self, place: usize, bytes: usize) {
