@@ -22,8 +22,8 @@ fn a_name_that_will_not_do_is_refused_and_nothing_is_made() {
         ("1st", "`1st` is no component's name"),
         ("my orders", "`my orders` is no component's name"),
         ("../orders", "`../orders` is no component's name"),
-        ("type", "`type` means something else in Rust"),
-        ("laterna-sdk", "`laterna-sdk` means something else"),
+        ("type", "`type` is a word of Rust, or a crate that yours needs"),
+        ("laterna-sdk", "`laterna-sdk` is a word of Rust, or a crate that yours needs"),
     ] {
         let refused = new(folder.path(), name);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -46,8 +46,11 @@ fn what_is_there_is_not_written_over() {
     // Neither is the SDK, which the second crate shares with the first.
     let sdk = folder.path().join("laterna-sdk/src/lib.rs");
     std::fs::write(&sdk, "mended").expect("it can be written");
-    assert!(new(folder.path(), "stock").status.success());
+    let shared = new(folder.path(), "stock");
+    assert!(shared.status.success());
     assert_eq!(read(&sdk), "mended");
+    let said = String::from_utf8_lossy(&shared.stderr).into_owned();
+    assert!(said.contains("is not the one of this binary; it is kept"), "{said}");
 }
 
 /// A component whose name is a word of the SDK, or of the template, is a component all the same.

@@ -69,7 +69,7 @@
 //! * [`Manifest`]: what the component says of itself, with [`NamedQuery`]
 //! * [`dates`]: days and moments
 //! * [`Error`]: why an event cannot be applied
-//! * [`native`], with the feature `native`: the same projection over rusqlite, in a plain `cargo test`
+//! * `native`, with the feature of that name: the same projection over rusqlite, in a plain `cargo test`
 
 #[doc(hidden)]
 pub mod bindings;
@@ -112,10 +112,38 @@ pub use value::{Cell, FromCell, FromRow, Parameter, Parameters, Value};
 /// ```
 pub use laterna_sdk_macros::Row;
 
+/// JSON: what a computed query answers, and what an event holds in a test. See [`json!`].
+///
+/// ```
+/// use laterna_sdk::{Json, json};
+///
+/// let answer: Json = json!({ "country": "France", "net_mils": 1200 });
+/// assert_eq!(answer["net_mils"], 1200);
+/// ```
+pub type Json = serde_json::Value;
+
+/// Makes [`Json`], as it is written.
+///
+/// ```
+/// let name = "ann";
+/// assert_eq!(laterna_sdk::json!([name, 3, null]).to_string(), r#"["ann",3,null]"#);
+/// ```
+pub use serde_json::json;
+
 /// Everything that a projection usually needs.
+///
+/// ```
+/// use laterna_sdk::prelude::*;
+///
+/// fn answer(store: &Store) -> Result<Json> {
+///     let row: Option<(i64,)> = store.query_one("SELECT count(*) FROM orders", ())?;
+///     Ok(json!({ "orders": row.map(|(orders,)| orders) }))
+/// }
+/// ```
 pub mod prelude {
     pub use crate::{
-        Arguments, DefaultRow, Error, Event, Manifest, NamedQuery, ParameterType, Projection, Result, Row, Store, Table,
+        Arguments, DefaultRow, Error, Event, Json, Manifest, NamedQuery, ParameterType, Projection, Result, Row, Store,
+        Table, json,
     };
 }
 

@@ -3,7 +3,7 @@ use crate::bindings::exports::laterna::plugin::fold;
 use crate::database::Database;
 use crate::head::{self, Head};
 use crate::value::{FromCell, Value};
-use crate::{Error, Event, Manifest, Result, Store};
+use crate::{Error, Event, Json, Manifest, Result, Store};
 
 /// A component that folds events into a read model. See the [crate's page](crate) for an example.
 ///
@@ -26,7 +26,7 @@ pub trait Projection: Default {
     ///
     /// # Errors
     /// The query cannot be answered; the caller is told why.
-    fn query(&self, name: &str, arguments: &Arguments, store: &Store) -> Result<serde_json::Value> {
+    fn query(&self, name: &str, arguments: &Arguments, store: &Store) -> Result<Json> {
         let _ = (arguments, store);
         Err(Error::new(format_args!("no code answers the query `{name}`")))
     }

@@ -97,7 +97,7 @@ impl Projection {
             ("laterna build --watch --out DATA/components".to_owned(), "build it and drop it into a host on each save"),
         ];
         for (command, what) in commands {
-            println!("  {command:<46}{what}");
+            println!("{}", format!("  {command:<46}{what}").trim_end());
         }
         Ok(())
     }
@@ -119,6 +119,11 @@ impl Projection {
         let beside = folder.with_file_name(SDK_FOLDER);
         if !is_sdk(&beside) {
             extract(&SDK, &beside)?;
+        } else if !is_as_written(&SDK, &beside) {
+            eprintln!(
+                "note: the {SDK_FOLDER} beside it is not the one of this binary; it is kept. Remove it, and run this again with \
+                 another name, to have it written anew"
+            );
         }
         Ok((format!("../{SDK_FOLDER}"), false))
     }
@@ -134,6 +139,12 @@ fn extract(dir: &Dir<'_>, into: &Path) -> Result<(), Failure> {
         write(&into.join(file.path()), file.contents())?;
     }
     dir.dirs().try_for_each(|dir| extract(dir, into))
+}
+
+fn is_as_written(dir: &Dir<'_>, into: &Path) -> bool {
+    let is_same =
+        |file: &include_dir::File<'_>| fs::read(into.join(file.path())).is_ok_and(|content| content == file.contents());
+    dir.files().all(is_same) && dir.dirs().all(|dir| is_as_written(dir, into))
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
@@ -212,7 +223,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
         .into());
     }
     if TAKEN.contains(&name) {
-        return Err(format!("`{name}` means something else in Rust: choose another name").into());
+        return Err(format!("`{name}` is a word of Rust, or a crate that yours needs: choose another name").into());
     }
     Ok(())
 }

@@ -9,7 +9,6 @@ mod tables;
 use laterna_sdk::{dates, prelude::*};
 use purchase::{Figures, ProductPart, Purchase};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tables::{Country, Customer, Month, Product, Totals};
 
 #[derive(Deserialize)]
@@ -105,7 +104,7 @@ impl Projection for Retail {
         Ok(())
     }
 
-    fn query(&self, name: &str, arguments: &Arguments, store: &Store) -> Result<Value> {
+    fn query(&self, name: &str, arguments: &Arguments, store: &Store) -> Result<Json> {
         match name {
             "share" => {
                 let country: String = arguments.get("country")?;

@@ -31,33 +31,57 @@ pub enum Default {
     Null,
 }
 
+/// What is wrong with a definition that can be understood all the same: each is told once, and nothing follows from it.
+#[derive(Default)]
+pub struct Mistakes(Option<Error>);
+
+impl Mistakes {
+    fn note(&mut self, mistake: Error) {
+        match &mut self.0 {
+            Some(known) => known.combine(mistake),
+            None => self.0 = Some(mistake),
+        }
+    }
+
+    fn check(&mut self, outcome: Result<()>) {
+        outcome.unwrap_or_else(|mistake| self.note(mistake));
+    }
+
+    /// All of them.
+    pub fn into_error(self) -> Option<Error> {
+        self.0
+    }
+}
+
 impl Table {
-    pub fn parse(input: DeriveInput) -> Result<Self> {
+    /// Reads a definition, with its mistakes.
+    ///
+    /// # Errors
+    /// It is no definition of a table at all.
+    pub fn parse(input: DeriveInput) -> Result<(Self, Mistakes)> {
+        let mistake = |what: &str| Error::new(input.ident.span(), what);
         let fields = match input.data {
             Data::Struct(data) => data.fields,
-            Data::Enum(_) => {
-                return Err(Error::new(input.ident.span(), "a row is a struct with named fields, not an enum"));
-            }
-            Data::Union(_) => {
-                return Err(Error::new(input.ident.span(), "a row is a struct with named fields, not a union"));
-            }
+            Data::Enum(_) => return Err(mistake("a row is a struct with named fields, not an enum")),
+            Data::Union(_) => return Err(mistake("a row is a struct with named fields, not a union")),
         };
         let Fields::Named(fields) = fields else {
-            return Err(Error::new(input.ident.span(), "a row is a struct with named fields"));
+            return Err(mistake("a row is a struct with named fields"));
         };
         if !input.generics.params.is_empty() {
             let what = "a row has no type parameters and no lifetimes: it outlives the event, so its fields are owned";
             return Err(Error::new(input.generics.span(), what));
         }
-        let columns = fields.named.into_iter().map(Column::parse).collect::<Result<Vec<_>>>()?;
+        let mut mistakes = Mistakes::default();
+        let parse = |field| Column::parse(field, &mut mistakes);
+        let mut columns = fields.named.into_iter().map(parse).collect::<Result<Vec<_>>>()?;
         let (mut name, mut indexes) = (None, Vec::new());
         for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("row")) {
-            attribute.parse_nested_meta(|meta| {
+            let parsed = attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("table") {
                     let literal: LitStr = meta.value()?.parse()?;
-                    check_name(&literal.value(), literal.span())?;
                     name = Some(literal.value());
-                    return Ok(());
+                    return check_name(&literal.value(), literal.span());
                 }
                 if meta.path.is_ident("index") {
                     let content;
@@ -70,27 +94,32 @@ impl Table {
                     return Ok(());
                 }
                 Err(unknown(&meta.path, "`table = \"…\"` or `index(column, …)`"))
-            })?;
+            });
+            mistakes.check(parsed);
         }
-        let Some(name) = name else {
-            let example =
-                format!("say which table it is a row of: #[row(table = \"{}s\")]", snake(&input.ident.to_string()));
-            return Err(Error::new(input.ident.span(), example));
-        };
+        let guessed = format!("{}s", snake(&input.ident.to_string()));
+        let name = name.unwrap_or_else(|| {
+            mistakes.note(mistake(&format!("say which table it is a row of: #[row(table = \"{guessed}\")]")));
+            guessed
+        });
         if !columns.iter().any(|column| column.is_key) {
-            return Err(Error::new(
-                input.ident.span(),
-                "say which field is the key: #[row(key)] before it; several make one key",
-            ));
+            mistakes.note(mistake("say which field is the key: #[row(key)] before it; several make one key"));
+            columns.iter_mut().take(1).for_each(|column| column.is_key = true);
         }
         for (index, column) in columns.iter().enumerate() {
             if let Some(twin) = columns[..index].iter().find(|other| other.name.eq_ignore_ascii_case(&column.name)) {
                 let what = format!("SQLite takes `{}` and `{}` for the same column", column.name, twin.name);
-                return Err(Error::new(column.field.span(), what));
+                mistakes.note(Error::new(column.field.span(), what));
             }
         }
-        let indexes = indexes.into_iter().map(|names| check_index(&name, &columns, &names)).collect::<Result<_>>()?;
-        Ok(Self { row: input.ident, name, columns, indexes })
+        let mut known = Vec::new();
+        for names in indexes {
+            match check_index(&name, &columns, &names) {
+                Ok(names) => known.push(names),
+                Err(mistake) => mistakes.note(mistake),
+            }
+        }
+        Ok((Self { row: input.ident, name, columns, indexes: known }, mistakes))
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &Column> {
@@ -99,38 +128,36 @@ impl Table {
 }
 
 impl Column {
-    fn parse(field: syn::Field) -> Result<Self> {
+    fn parse(field: syn::Field, mistakes: &mut Mistakes) -> Result<Self> {
         let span = field.span();
         let Some(ident) = field.ident else {
             return Err(Error::new(span, "a row is a struct with named fields"));
         };
         let (mut is_key, mut default) = (false, None);
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("row")) {
-            attribute.parse_nested_meta(|meta| {
+            let parsed = attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("key") {
                     is_key = true;
                     return Ok(());
                 }
                 if meta.path.is_ident("default") {
-                    default = Some(if meta.input.peek(Token![=]) {
-                        literal(meta.value()?.parse()?)?
-                    } else {
-                        Default::OfType
-                    });
+                    let is_said = meta.input.peek(Token![=]);
+                    default = Some(if is_said { literal(meta.value()?.parse()?)? } else { Default::OfType });
                     return Ok(());
                 }
                 Err(unknown(&meta.path, "`key`, `default` or `default = …`"))
-            })?;
+            });
+            mistakes.check(parsed);
         }
         let name = ident.to_string();
         let name = name.strip_prefix("r#").unwrap_or(&name).to_owned();
-        check_name(&name, ident.span())?;
+        mistakes.check(check_name(&name, ident.span()));
         let is_option = is_option(&field.ty);
-        if is_key && default.is_some() {
-            return Err(Error::new(ident.span(), "a key has no default"));
-        }
         if is_key && is_option {
             return Err(Error::new(field.ty.span(), "a key is always there, so it cannot be an `Option`"));
+        }
+        if is_key && default.is_some() {
+            mistakes.note(Error::new(ident.span(), "a key has no default"));
         }
         if default.is_none() && is_option {
             default = Some(Default::Null);

@@ -54,7 +54,6 @@ laterna_sdk::export!({{type}});
 mod tests {
     use super::*;
     use laterna_sdk::native::{NewEvent, ReadModel};
-    use serde_json::json;
 
     #[test]
     fn an_order_counts_for_its_customer() -> Result<()> {
