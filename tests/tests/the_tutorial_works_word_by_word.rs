@@ -2,6 +2,7 @@
 //! what comes out.
 
 use laterna_tests::{BREATH, PATIENCE, binary, root};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,8 +11,8 @@ use std::time::Instant;
 /// A piece of the page that is to be followed.
 #[derive(Debug)]
 enum Step {
-    /// A command and what it prints.
-    Run(String, Vec<String>),
+    /// In a terminal, a command and what it prints.
+    Run(String, String, Vec<String>),
     /// A file is written.
     Write(PathBuf, String),
     /// Lines of a file are replaced by others.
@@ -24,11 +25,11 @@ fn steps(page: &str) -> Vec<Step> {
     while let Some(line) = lines.next() {
         let Some(info) = line.strip_prefix("```") else { continue };
         let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-        if info == "console" {
+        if let Some(terminal) = info.strip_prefix("console") {
             for line in block {
                 match (line.strip_prefix("$ "), steps.last_mut()) {
-                    (Some(command), _) => steps.push(Step::Run(command.to_owned(), Vec::new())),
-                    (None, Some(Step::Run(_, output))) => output.push(line.to_owned()),
+                    (Some(command), _) => steps.push(Step::Run(terminal.to_owned(), command.to_owned(), Vec::new())),
+                    (None, Some(Step::Run(_, _, output))) => output.push(line.to_owned()),
                     (None, other) => panic!("`{line}` stands after {other:?}"),
                 }
             }
@@ -48,7 +49,10 @@ fn steps(page: &str) -> Vec<Step> {
 
 /// Somebody at a few terminals.
 struct Newcomer {
-    here: PathBuf,
+    /// Where each terminal is opened.
+    start: PathBuf,
+    /// Where each terminal is by now.
+    terminals: BTreeMap<String, PathBuf>,
     path: String,
     /// What runs in other terminals.
     others: Vec<Child>,
@@ -64,9 +68,14 @@ impl Drop for Newcomer {
 }
 
 impl Newcomer {
-    fn shell(&self, command: &str) -> Command {
+    /// Where a terminal is; the first one's name is empty.
+    fn here(&self, terminal: &str) -> &Path {
+        self.terminals.get(terminal).unwrap_or(&self.start)
+    }
+
+    fn shell(&self, terminal: &str, command: &str) -> Command {
         let mut shell = Command::new("bash");
-        shell.args(["-c", command]).current_dir(&self.here).env("PATH", &self.path).stdin(Stdio::null());
+        shell.args(["-c", command]).current_dir(self.here(terminal)).env("PATH", &self.path).stdin(Stdio::null());
         // Another host may serve on the usual port.
         shell.env("LATERNA_LISTEN", "127.0.0.1:0").env_remove("CARGO_TARGET_DIR");
         shell
@@ -74,24 +83,25 @@ impl Newcomer {
 
     fn follow(&mut self, step: Step) {
         match step {
-            Step::Write(file, content) => std::fs::write(self.here.join(file), content).expect("it can be written"),
+            Step::Write(file, content) => std::fs::write(self.here("").join(file), content).expect("it can be written"),
             Step::Change(file, old, new) => {
-                let file = self.here.join(file);
+                let file = self.here("").join(file);
                 let content = std::fs::read_to_string(&file).expect("it is there");
                 assert_eq!(content.matches(&old).count(), 1, "{old} must stand in {}:\n{content}", file.display());
                 std::fs::write(&file, content.replace(&old, &new)).expect("it can be written");
             }
-            Step::Run(command, output) if command.starts_with("laterna serve") || command.contains("--watch") => {
-                self.start(&command, &output);
+            Step::Run(terminal, command, output) => {
+                let goes_on = command.starts_with("laterna serve") || command.contains("--watch");
+                if goes_on { self.start(&terminal, &command, &output) } else { self.run(&terminal, &command, &output) }
             }
-            Step::Run(command, output) => self.run(&command, &output),
         }
     }
 
-    fn run(&mut self, command: &str, expected: &[String]) {
+    fn run(&mut self, terminal: &str, command: &str, expected: &[String]) {
         let begun = Instant::now();
         loop {
-            let output = self.shell(&format!("{command} 2>&1 && pwd > \"$HERE\"")).env("HERE", self.note()).output();
+            let output =
+                self.shell(terminal, &format!("{command} 2>&1 && pwd > \"$HERE\"")).env("HERE", self.note()).output();
             let output = output.expect("bash runs");
             let text = String::from_utf8_lossy(&output.stdout);
             if is_as_told(&text, expected) {
@@ -103,18 +113,20 @@ impl Newcomer {
             std::thread::sleep(BREATH);
         }
         if let Ok(here) = std::fs::read_to_string(self.note()) {
-            self.here = here.trim().into();
+            self.terminals.insert(terminal.to_owned(), here.trim().into());
         }
         if command.starts_with("laterna new") {
             // The versions that everything else here is tested with.
             let name = command.split(' ').next_back().expect("a name");
-            std::fs::copy(root().join("Cargo.lock"), self.here.join(name).join("Cargo.lock")).expect("a file");
+            std::fs::copy(root().join("Cargo.lock"), self.here(terminal).join(name).join("Cargo.lock"))
+                .expect("a file");
         }
     }
 
     /// Starts what goes on in another terminal, and waits until it says what it should.
-    fn start(&mut self, command: &str, expected: &[String]) {
-        let mut other = self.shell(&format!("exec {command}")).stdout(Stdio::piped()).spawn().expect("bash runs");
+    fn start(&mut self, terminal: &str, command: &str, expected: &[String]) {
+        let mut other =
+            self.shell(terminal, &format!("exec {command}")).stdout(Stdio::piped()).spawn().expect("bash runs");
         let mut lines = BufReader::new(other.stdout.take().expect("it is piped")).lines();
         for expected in expected {
             let line = lines.next().expect("it goes on").expect("text");
@@ -125,9 +137,9 @@ impl Newcomer {
         self.others.push(other);
     }
 
+    /// Where a command leaves word of the folder that it ended in.
     fn note(&self) -> PathBuf {
-        let shop = self.here.ancestors().find(|folder| folder.ends_with("newcomer")).expect("all is within one folder");
-        shop.join("here")
+        self.start.join("here")
     }
 }
 
@@ -151,11 +163,10 @@ fn is_as_told(printed: &str, told: &[String]) -> bool {
 fn from_an_empty_folder_to_a_hot_swap() {
     let page = std::fs::read_to_string(root().join("docs/tutorial.md")).expect("the page");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let here = folder.path().canonicalize().expect("it is there").join("newcomer");
-    std::fs::create_dir(&here).expect("a folder");
+    let start = folder.path().canonicalize().expect("it is there");
     let path = std::env::var("PATH").expect("a path");
     let path = format!("{}:{path}", binary().parent().map(Path::display).expect("a folder"));
-    let mut newcomer = Newcomer { here, path, others: Vec::new() };
+    let mut newcomer = Newcomer { start, terminals: BTreeMap::new(), path, others: Vec::new() };
     for step in steps(&page) {
         newcomer.follow(step);
     }

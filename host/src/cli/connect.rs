@@ -72,7 +72,11 @@ impl Client {
         let data = DataDir::open(&given.data)?;
         match data.served_at() {
             Some(address) => Ok(Self::at(&format!("http://{address}"))),
-            None => Self::open(given),
+            None => {
+                let data = given.data.display();
+                eprintln!("note: no host serves `{data}`: it is opened for this command alone");
+                Self::open(given)
+            }
         }
     }
 

@@ -181,7 +181,7 @@ mod tests {
         ];
         for (input, expected) in mistakes {
             let said = said_of(input);
-            assert!(said.len() == 1 && said[0].contains(expected), "expected `{expected}`, found {said:?}");
+            assert!(said.iter().any(|said| said.contains(expected)), "expected `{expected}`, found {said:?}");
         }
     }
 }
