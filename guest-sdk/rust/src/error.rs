@@ -19,10 +19,23 @@ use std::fmt;
 pub struct Error(String);
 
 /// The result of a component's own functions.
+///
+/// ```
+/// fn month(at: &str) -> laterna_sdk::Result<&str> {
+///     at.get(..7).ok_or_else(|| laterna_sdk::Error::new(format_args!("`{at}` has no month")))
+/// }
+/// assert_eq!(month("2010-12-01T08:26:00Z")?, "2010-12");
+/// # Ok::<(), laterna_sdk::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error with this message.
+    ///
+    /// ```
+    /// let error = laterna_sdk::Error::new("an order was paid that nobody placed");
+    /// assert_eq!(error.to_string(), "an order was paid that nobody placed");
+    /// ```
     pub fn new(message: impl fmt::Display) -> Self {
         Self(message.to_string())
     }

@@ -32,6 +32,11 @@ pub struct Manifest(fold::Manifest);
 
 impl Manifest {
     /// A component called `name` (that of its file, without `.wasm`), in the semantic version `version` for people.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", env!("CARGO_PKG_VERSION"));
+    /// ```
     pub fn new(name: &str, version: &str) -> Self {
         Self(fold::Manifest {
             name: name.into(),
@@ -45,6 +50,11 @@ impl Manifest {
     }
 
     /// Says in a sentence what the read model is for.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0").describe("How many orders each customer placed.");
+    /// ```
     #[must_use]
     pub fn describe(mut self, description: &str) -> Self {
         self.0.description = description.into();
@@ -52,12 +62,22 @@ impl Manifest {
     }
 
     /// Consumes the events of a type, and says why. A component that consumes nothing by name is given every event.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0").consume_type("OrderPlaced", "counts it for its customer");
+    /// ```
     #[must_use]
     pub fn consume_type(self, event_type: &str, why: &str) -> Self {
         self.consume(fold::Selector::EventType(event_type.into()), why)
     }
 
     /// Consumes the events of the streams of a category (`order` for `order-1042`), and says why.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0").consume_category("order", "counts them for their customers");
+    /// ```
     #[must_use]
     pub fn consume_category(self, category: &str, why: &str) -> Self {
         self.consume(fold::Selector::Category(category.into()), why)
@@ -69,6 +89,17 @@ impl Manifest {
     }
 
     /// Adds the typed table with these rows.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// #[derive(Row, Clone)]
+    /// #[row(table = "customers")]
+    /// struct Customer {
+    ///     #[row(key)]
+    ///     customer_id: String,
+    /// }
+    /// let manifest = Manifest::new("customers", "1.0.0").table::<Customer>();
+    /// ```
     #[must_use]
     pub fn table<R: Row>(mut self) -> Self {
         self.0.schema.push_str(&R::schema());
@@ -77,6 +108,12 @@ impl Manifest {
     }
 
     /// Adds tables, indexes and views as SQL. Tables are `STRICT` with a primary key, `WITHOUT ROWID` or `INTEGER`.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0")
+    ///     .schema("CREATE TABLE customers (customer_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;");
+    /// ```
     #[must_use]
     pub fn schema(mut self, ddl: &str) -> Self {
         self.0.schema.push_str(ddl);
@@ -85,6 +122,12 @@ impl Manifest {
     }
 
     /// Adds a named query.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0")
+    ///     .query(NamedQuery::sql("all", "SELECT * FROM customers").describe("All customers."));
+    /// ```
     #[must_use]
     pub fn query(mut self, query: NamedQuery) -> Self {
         self.0.queries.push(query.0);
@@ -101,6 +144,13 @@ impl Manifest {
 }
 
 /// The type of a named query's parameter.
+///
+/// ```
+/// # use laterna_sdk::prelude::*;
+/// let query = NamedQuery::sql("big", "SELECT * FROM orders WHERE cents >= :cents AND open = :open")
+///     .required("cents", ParameterType::Integer, "of so much at least")
+///     .optional("open", ParameterType::Boolean, true, "those that are open, or the others");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParameterType {
     /// A 64-bit integer.
@@ -114,16 +164,34 @@ pub enum ParameterType {
 }
 
 /// A question that a read model answers under a name: `GET /projections/{projection}/queries/{name}`.
+///
+/// ```
+/// # use laterna_sdk::prelude::*;
+/// let query = NamedQuery::sql("best", "SELECT * FROM customers ORDER BY orders DESC LIMIT :count")
+///     .describe("The customers with the most orders.")
+///     .optional("count", ParameterType::Integer, 10, "how many");
+/// ```
 #[derive(Debug)]
 pub struct NamedQuery(fold::NamedQuery);
 
 impl NamedQuery {
     /// Answered by SQL that reads; parameters stand in it as `:name`.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let query = NamedQuery::sql("order", "SELECT * FROM orders WHERE order_id = :id")
+    ///     .required("id", ParameterType::Text, "the order's id");
+    /// ```
     pub fn sql(name: &str, sql: &str) -> Self {
         Self::new(name, fold::Answer::Sql(sql.into()))
     }
 
     /// Answered by [`Projection::query`](crate::Projection::query).
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let query = NamedQuery::computed("share").required("country", ParameterType::Text, "the country's name");
+    /// ```
     pub fn computed(name: &str) -> Self {
         Self::new(name, fold::Answer::Computed)
     }
@@ -133,6 +201,11 @@ impl NamedQuery {
     }
 
     /// Says in a sentence what is answered.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let query = NamedQuery::sql("all", "SELECT * FROM customers").describe("All customers.");
+    /// ```
     #[must_use]
     pub fn describe(mut self, description: &str) -> Self {
         self.0.description = description.into();
@@ -140,12 +213,24 @@ impl NamedQuery {
     }
 
     /// A parameter that must be given.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let query = NamedQuery::sql("of", "SELECT * FROM customers WHERE country = :country")
+    ///     .required("country", ParameterType::Text, "the country's name");
+    /// ```
     #[must_use]
     pub fn required(self, name: &str, of_type: ParameterType, description: &str) -> Self {
         self.parameter(name, of_type, None, description)
     }
 
     /// A parameter that may be left out.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let query = NamedQuery::sql("some", "SELECT * FROM customers LIMIT :count")
+    ///     .optional("count", ParameterType::Integer, 10, "how many");
+    /// ```
     #[must_use]
     pub fn optional(self, name: &str, of_type: ParameterType, default: impl Into<Value>, description: &str) -> Self {
         self.parameter(name, of_type, Some(default.into()), description)

@@ -8,6 +8,40 @@ use crate::{Error, Event, Json, Manifest, Result, Store};
 /// A component that folds events into a read model. See the [crate's page](crate) for an example.
 ///
 /// The type is made anew for each batch, so what it holds never outlives one: the store is the only memory.
+///
+/// ```
+/// use laterna_sdk::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Streams;
+///
+/// impl Projection for Streams {
+///     fn manifest() -> Manifest {
+///         Manifest::new("streams", "1.0.0")
+///             .schema("CREATE TABLE streams (name TEXT PRIMARY KEY, events INTEGER NOT NULL) STRICT, WITHOUT ROWID;")
+///             .query(NamedQuery::computed("count"))
+///     }
+///
+///     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+///         let sql = "INSERT INTO streams VALUES (?1, 1) ON CONFLICT DO UPDATE SET events = events + 1";
+///         store.execute(sql, (event.stream(),))?;
+///         Ok(())
+///     }
+///
+///     fn query(&self, name: &str, _: &Arguments, store: &Store) -> Result<Json> {
+///         let row: Option<(i64,)> = store.query_one("SELECT count(*) FROM streams", ())?;
+///         Ok(json!({ name: row.map(|(count,)| count) }))
+///     }
+/// }
+/// # #[cfg(feature = "native")] {
+/// # use laterna_sdk::native::{NewEvent, ReadModel};
+///
+/// let mut model = ReadModel::<Streams>::new()?;
+/// model.apply([NewEvent::new("order-1", "OrderPlaced", json!({}))])?;
+/// assert_eq!(model.query("count", &[])?, json!({ "count": 1 }));
+/// # }
+/// # Ok::<(), laterna_sdk::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a projection",
     note = "write `#[derive(Default)] struct {Self};` and `impl Projection for {Self}` with `manifest` and `apply`"
@@ -50,6 +84,14 @@ impl Arguments {
     }
 
     /// The argument `name` as `T`.
+    ///
+    /// ```
+    /// use laterna_sdk::prelude::*;
+    ///
+    /// fn at_least(arguments: &Arguments) -> Result<i64> {
+    ///     arguments.get("at_least")
+    /// }
+    /// ```
     ///
     /// # Errors
     /// The manifest declares no such parameter, or one of another type.

@@ -188,6 +188,12 @@ impl Store {
 
     /// Runs a query and answers its first row, if there is one.
     ///
+    /// ```no_run
+    /// # fn example(store: &laterna_sdk::Store) -> laterna_sdk::Result<()> {
+    /// let all: Option<(i64,)> = store.query_one("SELECT count(*) FROM customers", ())?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As of [`query`](Self::query).
     pub fn query_one<R: FromRow>(&self, sql: &'static str, parameters: impl Parameters) -> Result<Option<R>> {
@@ -227,11 +233,28 @@ pub struct SqlError(pub(crate) sql::Error);
 
 impl SqlError {
     /// SQLite's [extended result code](https://sqlite.org/rescode.html).
+    ///
+    /// ```
+    /// fn is_primary_key(error: &laterna_sdk::SqlError) -> bool {
+    ///     error.code() == 1555
+    /// }
+    /// ```
     pub fn code(&self) -> i32 {
         self.0.code
     }
 
     /// A constraint (primary key, NOT NULL, CHECK, type …) would have been broken.
+    ///
+    /// ```
+    /// use laterna_sdk::prelude::*;
+    ///
+    /// fn once(store: &Store, order_id: &str) -> Result<()> {
+    ///     match store.execute("INSERT INTO seen VALUES (?1)", (order_id,)) {
+    ///         Err(error) if error.is_constraint() => Ok(()),
+    ///         other => Ok(drop(other?)),
+    ///     }
+    /// }
+    /// ```
     pub fn is_constraint(&self) -> bool {
         const SQLITE_CONSTRAINT: i32 = 19;
         self.0.code & 0xff == SQLITE_CONSTRAINT

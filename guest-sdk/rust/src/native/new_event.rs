@@ -1,5 +1,6 @@
 //! An event as a test writes it.
 
+use crate::Event;
 use crate::head::{self, Head};
 use serde_json::Value;
 
@@ -40,6 +41,12 @@ const FIRST_RECORDED_US: i64 = 1_767_225_600_000_000;
 
 impl NewEvent {
     /// An event of this type in this stream.
+    ///
+    /// ```
+    /// # use laterna_sdk::{json, native::NewEvent};
+    /// let event = NewEvent::new("order-1042", "OrderPlaced", json!({}));
+    /// assert_eq!(event.event_type, "OrderPlaced");
+    /// ```
     pub fn new(stream: &str, event_type: &str, data: Value) -> Self {
         Self {
             stream: stream.into(),
@@ -54,27 +61,66 @@ impl NewEvent {
     }
 
     /// With this id.
+    ///
+    /// ```
+    /// # use laterna_sdk::{json, native::NewEvent};
+    /// let event = NewEvent::new("order-1042", "OrderPlaced", json!({})).id("placed-1042");
+    /// assert_eq!(event.id.as_deref(), Some("placed-1042"));
+    /// ```
     #[must_use]
     pub fn id(self, id: &str) -> Self {
         Self { id: Some(id.into()), ..self }
     }
 
     /// Of this module.
+    ///
+    /// ```
+    /// # use laterna_sdk::{json, native::NewEvent};
+    /// let event = NewEvent::new("order-1042", "OrderPlaced", json!({})).module("sales");
+    /// assert_eq!(event.module, "sales");
+    /// ```
     #[must_use]
     pub fn module(self, module: &str) -> Self {
         Self { module: module.into(), ..self }
     }
 
     /// Happened then: RFC 3339.
+    ///
+    /// ```
+    /// # use laterna_sdk::{json, native::NewEvent};
+    /// let event = NewEvent::new("order-1042", "OrderPlaced", json!({})).occurred_at("2026-01-01T10:00:00Z");
+    /// assert_eq!(event.read(|event| event.occurred_on().unwrap().day()), 1);
+    /// ```
     #[must_use]
     pub fn occurred_at(self, at: &str) -> Self {
         Self { occurred_at: Some(at.into()), ..self }
     }
 
     /// Recorded then: microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// ```
+    /// # use laterna_sdk::{json, native::NewEvent};
+    /// let event = NewEvent::new("order-1042", "OrderPlaced", json!({})).recorded_at_us(1_000_000);
+    /// assert_eq!(event.read(|event| event.recorded().to_string()), "1970-01-01T00:00:01Z");
+    /// ```
     #[must_use]
     pub fn recorded_at_us(self, at_us: i64) -> Self {
         Self { recorded_at_us: Some(at_us), ..self }
+    }
+
+    /// Shows it as a component sees it, as the first event of a log: for a test of code that takes an event.
+    ///
+    /// ```
+    /// use laterna_sdk::json;
+    /// use laterna_sdk::native::NewEvent;
+    ///
+    /// let event = NewEvent::new("order-1042", "OrderPlaced", json!({}));
+    /// assert_eq!(event.read(|event| event.category().len()), "order".len());
+    /// ```
+    pub fn read<T>(&self, read: impl FnOnce(&Event<'_>) -> T) -> T {
+        let mut bytes = Vec::new();
+        let head = self.write(1, 0, &mut bytes);
+        read(&Event::new(&head, &bytes))
     }
 
     pub(super) fn category(&self) -> &str {

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::rc::Rc;
 
-/// The read model of a projection, over rusqlite. See the [module's page](super) for an example.
+/// The read model of a projection, over rusqlite. The [module's page](super) has an example, and each of its functions.
 pub struct ReadModel<P> {
     connection: Rc<Connection>,
     manifest: fold::Manifest,
@@ -25,6 +25,24 @@ pub struct ReadModel<P> {
 impl<P: Projection> ReadModel<P> {
     /// An empty one in memory.
     ///
+    /// ```
+    /// # use laterna_sdk::{native::{NewEvent, ReadModel}, prelude::*};
+    /// # #[derive(Row, Clone)] #[row(table = "customers")] struct Customer { #[row(key)] id: String, #[row(default)] orders: i64 }
+    /// # #[derive(Default)] struct Customers;
+    /// # impl Projection for Customers {
+    /// #     fn manifest() -> Manifest {
+    /// #         Manifest::new("customers", "1.0.0").table::<Customer>()
+    /// #             .query(NamedQuery::sql("of", "SELECT orders FROM customers WHERE id = :id").required("id", ParameterType::Text, ""))
+    /// #     }
+    /// #     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+    /// #         store.table::<Customer>().upsert(event.stream(), |customer| customer.orders += 1)
+    /// #     }
+    /// # }
+    /// let model = ReadModel::<Customers>::new()?;
+    /// assert!(model.table("customers")?.is_empty());
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The manifest is not in order, or SQLite refuses its schema.
     pub fn new() -> Result<Self> {
@@ -32,6 +50,24 @@ impl<P: Projection> ReadModel<P> {
     }
 
     /// An empty one in a new file, to be looked at with other tools.
+    ///
+    /// ```
+    /// # use laterna_sdk::{native::{NewEvent, ReadModel}, prelude::*};
+    /// # #[derive(Row, Clone)] #[row(table = "customers")] struct Customer { #[row(key)] id: String, #[row(default)] orders: i64 }
+    /// # #[derive(Default)] struct Customers;
+    /// # impl Projection for Customers {
+    /// #     fn manifest() -> Manifest {
+    /// #         Manifest::new("customers", "1.0.0").table::<Customer>()
+    /// #             .query(NamedQuery::sql("of", "SELECT orders FROM customers WHERE id = :id").required("id", ParameterType::Text, ""))
+    /// #     }
+    /// #     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+    /// #         store.table::<Customer>().upsert(event.stream(), |customer| customer.orders += 1)
+    /// #     }
+    /// # }
+    /// let model = ReadModel::<Customers>::create(":memory:")?;
+    /// assert!(model.table("customers")?.is_empty());
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     /// As of [`new`](Self::new); or there is something in the file.
@@ -55,6 +91,25 @@ impl<P: Projection> ReadModel<P> {
 
     /// Folds events, as one batch in one transaction. A host would narrow a batch that fails down to its event; here it is all or
     /// nothing.
+    ///
+    /// ```
+    /// # use laterna_sdk::{native::{NewEvent, ReadModel}, prelude::*};
+    /// # #[derive(Row, Clone)] #[row(table = "customers")] struct Customer { #[row(key)] id: String, #[row(default)] orders: i64 }
+    /// # #[derive(Default)] struct Customers;
+    /// # impl Projection for Customers {
+    /// #     fn manifest() -> Manifest {
+    /// #         Manifest::new("customers", "1.0.0").table::<Customer>()
+    /// #             .query(NamedQuery::sql("of", "SELECT orders FROM customers WHERE id = :id").required("id", ParameterType::Text, ""))
+    /// #     }
+    /// #     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+    /// #         store.table::<Customer>().upsert(event.stream(), |customer| customer.orders += 1)
+    /// #     }
+    /// # }
+    /// let mut model = ReadModel::<Customers>::new()?;
+    /// model.apply([NewEvent::new("ann", "OrderPlaced", json!({})), NewEvent::new("bob", "OrderPlaced", json!({}))])?;
+    /// assert_eq!(model.table("customers")?.len(), 2);
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     /// One of them cannot be applied; then none of them was.
@@ -89,6 +144,25 @@ impl<P: Projection> ReadModel<P> {
 
     /// The rows of a table or view, in the order of its columns, as JSON objects.
     ///
+    /// ```
+    /// # use laterna_sdk::{native::{NewEvent, ReadModel}, prelude::*};
+    /// # #[derive(Row, Clone)] #[row(table = "customers")] struct Customer { #[row(key)] id: String, #[row(default)] orders: i64 }
+    /// # #[derive(Default)] struct Customers;
+    /// # impl Projection for Customers {
+    /// #     fn manifest() -> Manifest {
+    /// #         Manifest::new("customers", "1.0.0").table::<Customer>()
+    /// #             .query(NamedQuery::sql("of", "SELECT orders FROM customers WHERE id = :id").required("id", ParameterType::Text, ""))
+    /// #     }
+    /// #     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+    /// #         store.table::<Customer>().upsert(event.stream(), |customer| customer.orders += 1)
+    /// #     }
+    /// # }
+    /// let mut model = ReadModel::<Customers>::new()?;
+    /// model.apply([NewEvent::new("ann", "OrderPlaced", json!({}))])?;
+    /// assert_eq!(model.table("customers")?, [json!({ "id": "ann", "orders": 1 })]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such table.
     pub fn table(&self, name: &str) -> Result<Vec<Json>> {
@@ -99,6 +173,25 @@ impl<P: Projection> ReadModel<P> {
     }
 
     /// The answer to a named query: rows of one that is answered by SQL, or what the projection's code answers.
+    ///
+    /// ```
+    /// # use laterna_sdk::{native::{NewEvent, ReadModel}, prelude::*};
+    /// # #[derive(Row, Clone)] #[row(table = "customers")] struct Customer { #[row(key)] id: String, #[row(default)] orders: i64 }
+    /// # #[derive(Default)] struct Customers;
+    /// # impl Projection for Customers {
+    /// #     fn manifest() -> Manifest {
+    /// #         Manifest::new("customers", "1.0.0").table::<Customer>()
+    /// #             .query(NamedQuery::sql("of", "SELECT orders FROM customers WHERE id = :id").required("id", ParameterType::Text, ""))
+    /// #     }
+    /// #     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+    /// #         store.table::<Customer>().upsert(event.stream(), |customer| customer.orders += 1)
+    /// #     }
+    /// # }
+    /// let mut model = ReadModel::<Customers>::new()?;
+    /// model.apply([NewEvent::new("ann", "OrderPlaced", json!({}))])?;
+    /// assert_eq!(model.query("of", &[("id", "ann".into())])?, json!([{ "orders": 1 }]));
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such query, an argument is missing or unknown, or it cannot be answered.
@@ -127,6 +220,25 @@ impl<P: Projection> ReadModel<P> {
     }
 
     /// The connection, for whatever else a test wants to know.
+    ///
+    /// ```
+    /// # use laterna_sdk::{native::{NewEvent, ReadModel}, prelude::*};
+    /// # #[derive(Row, Clone)] #[row(table = "customers")] struct Customer { #[row(key)] id: String, #[row(default)] orders: i64 }
+    /// # #[derive(Default)] struct Customers;
+    /// # impl Projection for Customers {
+    /// #     fn manifest() -> Manifest {
+    /// #         Manifest::new("customers", "1.0.0").table::<Customer>()
+    /// #             .query(NamedQuery::sql("of", "SELECT orders FROM customers WHERE id = :id").required("id", ParameterType::Text, ""))
+    /// #     }
+    /// #     fn apply(&mut self, event: &Event<'_>, store: &Store) -> Result<()> {
+    /// #         store.table::<Customer>().upsert(event.stream(), |customer| customer.orders += 1)
+    /// #     }
+    /// # }
+    /// let model = ReadModel::<Customers>::new()?;
+    /// let tables: i64 = model.connection().query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    /// assert_eq!(tables, 1);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
