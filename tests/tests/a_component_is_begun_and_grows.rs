@@ -118,6 +118,7 @@ fn a_save_is_a_release_and_a_mistake_is_waited_out() {
     let server = data.serve();
     let watching = Watching::start(&crate_, &data.path().join("components"));
     watching.expect("built ");
+    watching.expect("release 1 of `orders` serves");
     watching.expect("watching");
     server.wait_for_release("orders", 1, "live");
     server.post(
@@ -128,8 +129,16 @@ fn a_save_is_a_release_and_a_mistake_is_waited_out() {
 
     save("customer.orders += 1;", "customer.orders += 10;");
     watching.expect("built ");
-    server.wait_for_release("orders", 2, "live");
+    watching.expect("release 2 of `orders` serves");
     assert_eq!(server.rows("orders", "customers")[0]["orders"], 10);
+
+    // What a host would refuse is told at once.
+    save("SELECT * FROM customers", "SELECT * FROM costumers");
+    watching.expect("built ");
+    watching.expect("it is refused (bad-schema): query `best`: no such table: costumers");
+    save("SELECT * FROM costumers", "SELECT * FROM customers");
+    watching.expect("built ");
+    watching.expect("release 2 of `orders` serves");
 
     save("customer.orders += 10;", "customer.orders += ten;");
     watching.expect("orders does not build; cargo says why above; waiting for the next save");
@@ -142,10 +151,10 @@ fn a_save_is_a_release_and_a_mistake_is_waited_out() {
     watching.expect("orders does not build");
     save("customer.orders += ten;", "customer.orders += ten::TEN;");
     watching.expect("built ");
-    server.wait_for_release("orders", 3, "live");
+    watching.expect("release 4 of `orders` serves");
     assert_eq!(server.rows("orders", "customers")[0]["orders"], 100);
     std::fs::write(crate_.join("src/ten.rs"), "pub const TEN: i64 = 1000;\n").expect("it can be written");
     watching.expect("built ");
-    server.wait_for_release("orders", 4, "live");
+    watching.expect("release 5 of `orders` serves");
     assert_eq!(server.rows("orders", "customers")[0]["orders"], 1000);
 }

@@ -1,13 +1,20 @@
 //! `laterna build --watch`: builds a crate anew whenever one of its files was saved.
 
-use super::Failure;
 use super::build::{Built, Order};
+use super::connect::{Client, segment};
+use super::{Failure, show};
+use crate::data_dir::DataDir;
+use crate::plugin::{Engine, Limits};
+use crate::release;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often the files are looked at. They are few, and looking costs less than being told.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the host is waited for, until the next save is looked for again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// When a file was written, and its size; `None`: it is not there.
 type Stamp = Option<(SystemTime, u64)>;
@@ -62,10 +69,47 @@ impl Watched {
                     self.seen.entry(path).or_insert(stamp);
                 }
                 println!("built {} in {:.1} s", file.display(), begun.elapsed().as_secs_f64());
+                println!("{}", outcome(&order.out, &file).unwrap_or_else(|failure| failure.to_string()));
             }
             Err(failure) => println!("{failure}; waiting for the next save"),
         }
     }
+}
+
+/// What becomes of a component: where it goes into the drop folder of a host that runs, that host says so.
+fn outcome(out: &Path, file: &Path) -> Result<String, Failure> {
+    let limits = Limits::default();
+    let bytes = release::read(file, &limits)?;
+    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let engine = Engine::new(None).map_err(|error| format!("{error:#}"))?;
+    if let Err(error) = release::check(&engine, &name, &bytes, &limits) {
+        return Err(format!("it is refused ({}): {error}", error.code()).into());
+    }
+    let data = out.canonicalize()?;
+    let data = data.parent().filter(|data| data.join("components") == out.canonicalize().unwrap_or_default());
+    let served_at =
+        data.filter(|data| data.join("log.db").is_file()).and_then(|data| DataDir::open(data).ok()?.served_at());
+    let Some(address) = served_at else {
+        return Ok("it is in order; no host takes it from here".to_owned());
+    };
+    let client = Client::at(&format!("http://{address}"));
+    let digest = blake3::hash(&bytes).to_hex().to_string();
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        std::thread::sleep(PAUSE);
+        let Ok(projection) = client.get(&format!("/projections/{}", segment(&name))) else { continue };
+        let releases = projection.body["releases"].as_array().cloned().unwrap_or_default();
+        let Some(found) = releases.iter().find(|release| release["digest"] == digest.as_str()) else { continue };
+        let (number, state) = (show::cell(&found["release"]), show::cell(&found["state"]));
+        match state.as_str() {
+            "received" | "checked" | "building" | "verifying" | "returning" | "warm" | "retired" => {}
+            "live" => return Ok(format!("release {number} of `{name}` serves")),
+            _ => {
+                return Err(format!("release {number} of `{name}` is {state}: {}", show::cell(&found["reason"])).into());
+            }
+        }
+    }
+    Ok(format!("it is being built; `laterna status {name}` shows how far it is"))
 }
 
 fn stamp(path: &Path) -> Stamp {
