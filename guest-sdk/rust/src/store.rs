@@ -68,15 +68,14 @@ impl Store {
         self.tables.open(self)
     }
 
-    /// Writes what typed tables hold, and says what went wrong with them.
+    /// Writes what typed tables hold, and says what went wrong first.
     pub(crate) fn finish(self) -> Result<()> {
-        self.tables.write(&self)?;
-        let failed = self.failed.take();
+        let finished = self.check().and_then(|()| Ok(self.tables.write(&self)?)).and_then(|()| self.check());
         if cfg!(target_arch = "wasm32") {
             // The instance ends with the batch: giving its memory back piece by piece would be for nothing.
             std::mem::forget(self);
         }
-        failed.map_or(Ok(()), Err)
+        finished
     }
 
     pub(crate) fn database(&self) -> &Database {

@@ -68,8 +68,8 @@ impl Projection {
                 format!("{} is there already: choose another name, or remove it first", folder.display()).into()
             );
         }
-        fs::create_dir_all(&folder)?;
-        let folder = folder.canonicalize()?;
+        fs::create_dir_all(&self.path)?;
+        let folder = self.path.canonicalize()?.join(name);
         let (sdk, is_member) = self.sdk(&folder)?;
         let fill = |template: &str| {
             template
