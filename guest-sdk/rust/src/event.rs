@@ -249,8 +249,7 @@ impl<'a> Event<'a> {
     /// # }
     /// ```
     pub fn category(&self) -> &'a str {
-        let stream = self.stream();
-        stream.split_once('-').map_or(stream, |(category, _)| category)
+        category(self.stream())
     }
 
     /// Its type: a fact in the past tense, `OrderPlaced`.
@@ -352,4 +351,9 @@ impl<'a> Event<'a> {
     fn text(&self, piece: usize) -> &'a str {
         std::str::from_utf8(self.slice(piece)).unwrap_or_default()
     }
+}
+
+/// A stream's name up to the first `-`, or all of it.
+pub(crate) fn category(stream: &str) -> &str {
+    stream.split_once('-').map_or(stream, |(category, _)| category)
 }

@@ -58,7 +58,7 @@ pub enum Error {
     /// The two arms did not come to the same, so that their times say nothing.
     #[error("the results differ: {0}")]
     Differ(String),
-    /// A file cannot be removed.
+    /// A file cannot be read or removed.
     #[error("{path}: {source}")]
     File {
         /// The file.

@@ -91,7 +91,7 @@ impl Bench {
 
     fn components(&self) -> Result<Components, Failure> {
         if let Some(folder) = &self.components {
-            return Ok(Components { tables: folder.join("orders.wasm"), plain_sql: folder.join("orders-sql.wasm") });
+            return in_folder(folder);
         }
         if !Path::new(TABLES).is_dir() {
             let what =
@@ -99,9 +99,19 @@ impl Bench {
             return Err(what.into());
         }
         build::build(&[TABLES.into(), PLAIN_SQL.into()], Path::new("target/components"), None)?;
-        let folder = Path::new("target/components");
-        Ok(Components { tables: folder.join("orders.wasm"), plain_sql: folder.join("orders-sql.wasm") })
+        in_folder(Path::new("target/components"))
     }
+}
+
+fn in_folder(folder: &Path) -> Result<Components, Failure> {
+    let components = Components { tables: folder.join("orders.wasm"), plain_sql: folder.join("orders-sql.wasm") };
+    for file in [&components.tables, &components.plain_sql] {
+        if !file.is_file() {
+            let (file, folder) = (file.display(), folder.display());
+            return Err(format!("{file} is not there: laterna build {TABLES} {PLAIN_SQL} --out {folder}").into());
+        }
+    }
+    Ok(components)
 }
 
 fn print(report: &Report) {

@@ -5,7 +5,7 @@ use super::answer::{page_url, path_segment};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::reading::{Freshness, answered};
-use crate::store::{Bounds, Relation, Snapshot, cells};
+use crate::store::{Bounds, Relation, Snapshot, cells, quoted};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rusqlite::types::Value as Cell;
@@ -112,8 +112,4 @@ fn column<'a>(relation: &'a Relation, name: &str) -> Result<&'a str, Problem> {
         let detail = format!("table `{}` has no column `{name}`; it has: {}", relation.name, names.join(", "));
         Problem::new(Code::BadParameter, detail).with("parameter", name)
     })
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -1,6 +1,6 @@
 //! Everything that is in a store, compared.
 
-use crate::store::{Bounds, ReadError, Relation, Rows, Store, cells};
+use crate::store::{Bounds, ReadError, Relation, Rows, Store, cells, quoted};
 use rusqlite::types::Value as Cell;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,11 +53,10 @@ pub fn read(store: &Store) -> Result<Content, ReadError> {
 /// # Errors
 /// It cannot be read.
 pub fn rows_of(store: &Store, relation: &Relation) -> Result<Rows, ReadError> {
-    let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
     let order: Vec<String> = if relation.key.is_empty() {
         (1..=relation.columns.len()).map(|column| column.to_string()).collect()
     } else {
-        relation.key.iter().map(quoted).collect()
+        relation.key.iter().map(|column| quoted(column)).collect()
     };
     let sql = format!("SELECT * FROM {} ORDER BY {}", quoted(&relation.name), order.join(", "));
     store.read_here(|snapshot| snapshot.query(&sql, &[], &BOUNDS))

@@ -25,7 +25,7 @@ pub mod session;
 pub mod snapshot;
 
 pub use files::remove;
-pub use query::{Bounds, ReadError, Rows};
+pub use query::{Bounds, ReadError, Rows, quoted};
 pub use schema::{Asked, Column, Relation, SchemaError, check_schema};
 pub use session::{Fault, Metered, Prepared, Session};
 pub use snapshot::{Durability, Progress, Snapshot, Store};

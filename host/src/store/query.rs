@@ -98,3 +98,9 @@ fn size(value: &Value) -> usize {
         Value::Null | Value::Integer(_) | Value::Real(_) => 8,
     }
 }
+
+/// A name as it stands in SQL, whatever it holds.
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

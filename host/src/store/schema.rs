@@ -2,6 +2,7 @@
 
 use super::authorizer::{Author, is_laternas};
 use super::connection::{Guarded, open_scratch};
+use super::query::quoted;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection};
 
@@ -153,10 +154,10 @@ fn check_relation(store: &Guarded, relation: &Relation) -> Result<(), SchemaErro
     if columns.iter().any(|column| is_made_up(&column.name)) {
         return table(MADE_UP);
     }
-    let quoted = name.replace('"', "\"\"");
+    let quoted = quoted(name);
     // Expressions that SQLite looks at only when a row is written or read: defaults, checks, generated columns, a view's body.
     let trial = if is_view(connection, name).map_err(|error| refused(name, &error))? {
-        format!("SELECT * FROM \"{quoted}\"")
+        format!("SELECT * FROM {quoted}")
     } else {
         if ask("SELECT strict FROM pragma_table_list(?1) WHERE schema = 'main'")? == 0 {
             return table("is not STRICT: write `CREATE TABLE … (…) STRICT`");
@@ -173,7 +174,7 @@ fn check_relation(store: &Guarded, relation: &Relation) -> Result<(), SchemaErro
         if ask("SELECT count(*) FROM pragma_foreign_key_list(?1)")? > 0 {
             return table("has a foreign key, which would be judged at the end of a batch: leave REFERENCES out");
         }
-        format!("INSERT INTO \"{quoted}\" DEFAULT VALUES")
+        format!("INSERT INTO {quoted} DEFAULT VALUES")
     };
     pen.hand_to(Author::Fold);
     let tried = connection.prepare(&trial).map(drop);

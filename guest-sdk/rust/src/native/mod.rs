@@ -8,7 +8,6 @@
 //! ```
 //! use laterna_sdk::native::{NewEvent, ReadModel};
 //! use laterna_sdk::prelude::*;
-//! use serde_json::json;
 //!
 //! #[derive(Row, Clone)]
 //! #[row(table = "customers")]

@@ -8,7 +8,7 @@ use serde_json::Value;
 ///
 /// ```
 /// use laterna_sdk::native::NewEvent;
-/// use serde_json::json;
+/// use laterna_sdk::json;
 ///
 /// let event = NewEvent::new("order-1042", "OrderPlaced", json!({"total_cents": 990}))
 ///     .id("placed-1042")
@@ -121,10 +121,6 @@ impl NewEvent {
         let mut bytes = Vec::new();
         let head = self.write(1, 0, &mut bytes);
         read(&Event::new(&head, &bytes))
-    }
-
-    pub(super) fn category(&self) -> &str {
-        self.stream.split_once('-').map_or(&self.stream, |(category, _)| category)
     }
 
     /// Writes it behind the others of a batch.

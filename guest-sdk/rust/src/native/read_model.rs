@@ -3,6 +3,7 @@
 use super::NewEvent;
 use crate::bindings::exports::laterna::plugin::fold::{self, Answer, Selector};
 use crate::database::Database;
+use crate::event::category;
 use crate::value::Cell;
 use crate::{Arguments, Error, Projection, Result, Store, Value};
 use rusqlite::Connection;
@@ -248,7 +249,7 @@ impl<P: Projection> ReadModel<P> {
         consumes.is_empty()
             || consumes.iter().any(|subscription| match &subscription.what {
                 Selector::EventType(name) => *name == event.event_type,
-                Selector::Category(name) => name == event.category(),
+                Selector::Category(name) => name == category(&event.stream),
             })
     }
 

@@ -1,7 +1,8 @@
 //! Typed tables: rows as Rust structs, kept in memory for a batch, each written once at its end.
 //!
 //! In reading order:
-//! * `column`: what can stand in a column, and in a key
+//! * `column`: what can stand in a column
+//! * `key_column`: what can be part of a key
 //! * `row`: what `#[derive(Row)]` implements
 //! * `key`: what rows are found by
 //! * `rows`: the touched rows of one table
@@ -9,10 +10,12 @@
 
 mod column;
 mod key;
+mod key_column;
 mod row;
 mod rows;
 
-pub use column::{Column, KeyColumn};
+pub use column::Column;
+pub use key_column::KeyColumn;
 pub use row::{DefaultRow, Row, of_column};
 
 use crate::database::Database;
@@ -35,7 +38,6 @@ const KEPT_BYTES: usize = 16 << 20;
 /// # #[cfg(feature = "native")] {
 /// use laterna_sdk::native::{NewEvent, ReadModel};
 /// use laterna_sdk::prelude::*;
-/// use serde_json::json;
 ///
 /// #[derive(Row, Clone)]
 /// #[row(table = "customers")]
@@ -207,7 +209,7 @@ impl<R: Row> Table<'_, R> {
     pub fn scan<'k>(&self, range: impl RangeBounds<R::Key<'k>>) -> Result<Vec<R>> {
         let (from, to) = (copied(range.start_bound()), copied(range.end_bound()));
         // Whether or not anything is pending, so that it is the same at any batch size.
-        self.store.check_at_rest()?;
+        self.store.fail_if_busy();
         if self.borrow()?.is_pending() {
             self.store.write_tables()?;
         }
