@@ -17,6 +17,12 @@ pub struct Settings {
     /// Serve beyond this machine, although nobody has to show a token
     #[arg(long, env = "LATERNA_INSECURE", num_args = 0..=1, default_missing_value = "true")]
     pub insecure: Option<bool>,
+    /// Ask for a token on this machine, too: behind a reverse proxy, say
+    #[arg(long, env = "LATERNA_REQUIRE_TOKENS", num_args = 0..=1, default_missing_value = "true")]
+    pub require_tokens: Option<bool>,
+    /// Tokens that there may be [default: 10000]
+    #[arg(long, env = "LATERNA_TOKENS")]
+    pub tokens: Option<usize>,
     /// Bytes of a request's body [default: 16 MiB]
     #[arg(long, env = "LATERNA_REQUEST_BYTES")]
     pub request_bytes: Option<usize>,
@@ -80,9 +86,15 @@ pub struct Settings {
     /// Pages of 4 KiB that a read store may have [default: 16777216]
     #[arg(long, env = "LATERNA_STORE_PAGES")]
     pub store_pages: Option<u32>,
+    /// Milliseconds that the SQL of a batch may take; beyond it the projection halts, and no event is convicted [default: 60000]
+    #[arg(long, env = "LATERNA_BATCH_MS")]
+    pub batch_ms: Option<u64>,
     /// Readers of one read store at once [default: 8]
     #[arg(long, env = "LATERNA_STORE_READERS")]
     pub store_readers: Option<usize>,
+    /// Events that a release may set aside, where its component parks; beyond it the projection halts [default: 1000]
+    #[arg(long, env = "LATERNA_PARKED_EVENTS")]
+    pub parked_events: Option<u64>,
     /// Events that are folded in one transaction at most [default: 10000]
     #[arg(long, env = "LATERNA_BATCH_EVENTS")]
     pub batch_events: Option<usize>,
@@ -111,14 +123,20 @@ pub struct Settings {
 pub struct Config {
     /// Where it serves.
     pub listen: SocketAddr,
-    /// It may serve beyond this machine without tokens.
+    /// Nobody has to show a token, wherever they ask from.
     pub insecure: bool,
+    /// Everybody has to show a token, wherever they ask from.
+    pub require_tokens: bool,
+    /// Tokens that there may be.
+    pub tokens: usize,
     /// The log's limits.
     pub log: log::Options,
     /// A component's limits.
     pub plugin: plugin::Limits,
     /// A read store's limits.
     pub store: store::Limits,
+    /// Events that a release may set aside.
+    pub parked_events: u64,
     /// How the log is fed to projections.
     pub projector: projector::Options,
     /// When a dropped file counts as written.
@@ -184,6 +202,14 @@ pub enum Error {
     Unfit(String),
 }
 
+impl Config {
+    /// Whether who shows no token is let in: on this machine unless tokens are required, elsewhere only where it was said so.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.insecure || (self.listen.ip().is_loopback() && !self.require_tokens)
+    }
+}
+
 impl Settings {
     /// Completes the settings with those of `laterna.toml` in the data directory, where there is one, and the defaults.
     ///
@@ -215,6 +241,8 @@ impl Settings {
         let config = Config {
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070))),
             insecure: self.insecure.unwrap_or(false),
+            require_tokens: self.require_tokens.unwrap_or(false),
+            tokens: self.tokens.unwrap_or(10_000),
             log: log::Options {
                 queue: self.log_queue.unwrap_or(log.queue),
                 group: self.log_group.unwrap_or(log.group),
@@ -230,8 +258,10 @@ impl Settings {
             store: store::Limits {
                 pages: self.store_pages.unwrap_or(store.pages),
                 readers: self.store_readers.unwrap_or(store.readers),
+                batch: self.batch_ms.map_or(store.batch, Duration::from_millis),
                 ..store
             },
+            parked_events: self.parked_events.unwrap_or(1_000),
             projector: projector::Options {
                 batch_events: self.batch_events.unwrap_or(projector.batch_events),
                 batch_bytes: self.batch_bytes.unwrap_or(projector.batch_bytes),
@@ -276,11 +306,8 @@ impl Settings {
         if let Some((name, _)) = must_not_be_0.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Unfit(format!("`{name}` is 0: it must be 1 at least")));
         }
-        if !config.listen.ip().is_loopback() && !config.insecure {
-            return Err(Error::Unfit(format!(
-                "{} can be reached from other machines, and nobody has to show a token: listen on 127.0.0.1, or say --insecure",
-                config.listen
-            )));
+        if config.insecure && config.require_tokens {
+            return Err(Error::Unfit("`insecure` and `require_tokens` say the opposite of each other".to_owned()));
         }
         Ok(config)
     }

@@ -1,8 +1,9 @@
 //! The folder that holds everything, and the lock that lets one host at a time use it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ pub struct DataDir {
     root: PathBuf,
 }
 
-/// Held by the one host that uses a data directory. The file says where it serves.
+/// Held by the one host that uses a data directory. The file says where it serves, and by which token it lets in who can read
+/// it; nobody but the file's owner can.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -94,7 +96,9 @@ impl DataDir {
     pub fn lock(&self) -> Result<Lock, Error> {
         let path = self.lock_file();
         let io = |source| Error::Io { path: path.clone(), source };
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock { file }),
@@ -106,17 +110,18 @@ impl DataDir {
         Err(Error::InUse(self.root.clone()))
     }
 
-    /// Where the host that has the directory serves, if one does.
+    /// Where the host that has the directory serves, if one does, and the token by which it lets in who can read this.
     #[must_use]
-    pub fn served_at(&self) -> Option<SocketAddr> {
+    pub fn served_at(&self) -> Option<(SocketAddr, String)> {
         let mut file = File::options().read(true).write(true).open(self.lock_file()).ok()?;
         // Whoever gets the lock finds nobody there; what the file says is then left over from a crash.
         if file.try_lock().is_ok() {
             return None;
         }
-        let mut address = String::new();
-        file.read_to_string(&mut address).ok()?;
-        address.trim().parse().ok()
+        let mut said = String::new();
+        file.read_to_string(&mut said).ok()?;
+        let (address, token) = said.trim().split_once('\n')?;
+        Some((address.parse().ok()?, token.to_owned()))
     }
 
     fn lock_file(&self) -> PathBuf {
@@ -125,13 +130,13 @@ impl DataDir {
 }
 
 impl Lock {
-    /// Says where this host serves.
+    /// Says where this host serves, and by which token it lets in who can read this.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn announce(&mut self, address: SocketAddr) -> std::io::Result<()> {
+    pub fn announce(&mut self, address: SocketAddr, token: &str) -> std::io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
-        writeln!(self.file, "{address}")
+        writeln!(self.file, "{address}\n{token}")
     }
 }

@@ -1,5 +1,6 @@
 //! A host: the log, the releases and what serves them, opened and closed as one.
 
+use crate::access::{self, Tokens};
 use crate::config::Config;
 use crate::data_dir::{self, DataDir, Lock};
 use crate::log::{self, Log};
@@ -19,6 +20,8 @@ pub struct Host {
     pub log: Log,
     /// Its components.
     pub releases: Releases,
+    /// Who may come in.
+    pub tokens: Tokens,
     /// The log's head when the host was opened: its stores must have got so far before it is ready.
     pub started_at: u64,
     /// The components that were to serve for the first time when it was opened.
@@ -44,6 +47,14 @@ pub enum Error {
     /// The components cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),
+    /// The tokens cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] access::Error),
+    /// It would be open to other machines, and nobody could show a token.
+    #[error(
+        "{0} can be reached from other machines, and there is no token yet: make one with `laterna token create`, listen on 127.0.0.1, or say --insecure"
+    )]
+    NoToken(SocketAddr),
     /// This machine cannot run WebAssembly.
     #[error("WebAssembly cannot be run here: {0}")]
     Engine(String),
@@ -61,10 +72,16 @@ impl Host {
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let started_at = log.head();
         let releases = Releases::open(&data, &engine, &log, &config)?;
+        let tokens = Tokens::open(&data.control(), config.is_open(), config.tokens)?;
+        if !config.is_open() && tokens.is_empty() {
+            releases.stop(config.http.grace);
+            return Err(Error::NoToken(config.listen));
+        }
         let is_first = |component: &&Arc<Component>| component.live.is_none() && component.candidate().is_some();
         let awaited = releases.all().iter().filter(is_first).map(|component| component.name.clone()).collect();
         releases.settled(config.start).await;
         Ok(Self {
+            tokens,
             started_at,
             awaited,
             stop: CancellationToken::new(),
@@ -77,12 +94,13 @@ impl Host {
         })
     }
 
-    /// Says in the data directory where this host serves, for commands that are given the directory alone.
+    /// Says in the data directory where this host serves and how it lets in who can read that, for commands that are given the
+    /// directory alone.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn announce(&self, address: SocketAddr) -> std::io::Result<()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address)
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address, self.tokens.local())
     }
 
     /// Stops folding, then closes the log. Blocks until then, but no longer than the grace for what components are busy with.

@@ -9,6 +9,7 @@
 //! * [`plugin`]: components, checked, compiled, and called within limits
 //! * [`store`]: read stores
 //! * [`projector`]: folds the log into the stores
+//! * [`access`]: who may do what
 //! * [`release`]: components in the drop folder become releases that serve
 //! * [`scenario`]: stories about a component, told without a host
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
@@ -16,6 +17,7 @@
 //! * [`cli`]: the command line
 //! * [`mod@bench`]: measuring, beside what one would write without Laterna
 
+pub mod access;
 pub mod bench;
 pub mod cli;
 pub mod config;

@@ -235,6 +235,8 @@ pub struct Client {
     /// The host's address.
     pub url: String,
     agent: ureq::Agent,
+    /// What is shown with each request.
+    token: Option<String>,
 }
 
 /// What came back.
@@ -312,7 +314,27 @@ impl Client {
     #[must_use]
     pub fn at(url: &str) -> Self {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Self { url: url.to_owned(), agent: config.into() }
+        Self { url: url.to_owned(), agent: config.into(), token: None }
+    }
+
+    /// Somebody else at the same host, who shows this token.
+    #[must_use]
+    pub fn showing(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// Somebody else at the same host, whose token is good for these roles in this module. Whoever asks for it must be let in.
+    #[must_use]
+    pub fn with_token(&self, roles: &[&str], module: Option<&str>) -> Self {
+        let made = self.post("/tokens", &serde_json::json!({ "roles": roles, "module": module })).ok();
+        self.showing(made["token"].as_str().expect("a token"))
+    }
+
+    fn show<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
     }
 
     /// GET
@@ -322,12 +344,21 @@ impl Client {
 
     /// GET, of a host that may be gone.
     pub fn try_get(&self, path: &str) -> Result<Answer, ureq::Error> {
-        answer(self.agent.get(format!("{}{path}", self.url)).call()?)
+        self.get_with(path, &[])
+    }
+
+    /// GET with headers, of a host that may be gone.
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, ureq::Error> {
+        let mut request = self.show(self.agent.get(format!("{}{path}", self.url)));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.call()?)
     }
 
     /// DELETE
     pub fn delete(&self, path: &str) -> Answer {
-        let response = self.agent.delete(format!("{}{path}", self.url)).call();
+        let response = self.show(self.agent.delete(format!("{}{path}", self.url))).call();
         response.and_then(answer).expect("the host answers")
     }
 
@@ -338,7 +369,22 @@ impl Client {
 
     /// POST of anything, to a host that may be gone.
     pub fn try_post(&self, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Result<Answer, ureq::Error> {
-        answer(self.agent.post(format!("{}{path}", self.url)).content_type(content_type).send(body.into())?)
+        self.post_with(path, &[], content_type, body)
+    }
+
+    /// POST of anything with headers, to a host that may be gone.
+    pub fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        content_type: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Answer, ureq::Error> {
+        let mut request = self.show(self.agent.post(format!("{}{path}", self.url)));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.content_type(content_type).send(body.into())?)
     }
 
     /// Imports lines of NDJSON.
@@ -373,7 +419,8 @@ impl Client {
 
     /// Follows a feed until `each` has enough and answers false; it is shown each event's name, id and data.
     pub fn follow(&self, path: &str, headers: &[(&str, &str)], mut each: impl FnMut(&str, &str, &str) -> bool) {
-        let mut request = self.agent.get(format!("{}{path}", self.url)).header("accept", "text/event-stream");
+        let request = self.show(self.agent.get(format!("{}{path}", self.url)));
+        let mut request = request.header("accept", "text/event-stream");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

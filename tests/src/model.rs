@@ -163,6 +163,9 @@ impl Stored {
     }
 }
 
+/// The module that its events belong to: that of whoever appends them.
+pub const MODULE: &str = "shop";
+
 /// The log as it should be.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -379,7 +382,7 @@ impl Model {
         }
         let mut wanted = json!({
             "position": position, "source": "", "id": found["id"], "stream": stored.stream, "revision": stored.revision,
-            "schema_version": 1, "module": "", "visibility": "public", "occurred_at": recorded_at,
+            "schema_version": 1, "module": MODULE, "visibility": "public", "occurred_at": recorded_at,
             "recorded_at": recorded_at, "correlation_id": null, "causation_id": null, "data": null, "metadata": null,
         });
         let offered: &Map<String, Value> = stored.offered.as_object().expect("an event is an object");

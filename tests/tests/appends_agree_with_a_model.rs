@@ -1,6 +1,6 @@
 //! Random requests, thousands of them, to the log and to a model of its rules: what is answered, and what is read, agree.
 
-use laterna_tests::model::{Expected, Line, Model, Part, Refused, Stored};
+use laterna_tests::model::{Expected, Line, MODULE, Model, Part, Refused, Stored};
 use laterna_tests::random::seed;
 use laterna_tests::{Answer, Data, Server, encoded};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -212,8 +212,11 @@ impl Names {
 impl World {
     fn new() -> Self {
         let data = Data::in_memory();
+        let mut server = data.serve();
+        // Inside the module that all of it belongs to, so that internal events are read, too.
+        server.client = server.with_token(&["append", "read"], Some(MODULE));
         Self {
-            server: data.serve(),
+            server,
             model: Model::default(),
             ids: Vec::new(),
             answers: BTreeMap::new(),

@@ -293,7 +293,7 @@ fn events(log: &Log) -> Vec<StoredEvent> {
     let everything = i64::MAX.cast_unsigned();
     let mut reader = log.reader().unwrap();
     reader
-        .scan(0, everything, &Filter::All, |event| {
+        .scan(0, everything, &Filter::default(), |event| {
             events.push(StoredEvent::from(event));
             true
         })

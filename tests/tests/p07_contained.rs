@@ -39,6 +39,7 @@ const BAD: &[Bad] = &[
     convicted("FloodedInVain", OUT_OF_FUEL),
     convicted("Prepared", "it prepared more than 1000 statements in one call"),
     convicted("Burned", OUT_OF_FUEL),
+    convicted("Searched", "instr of 2000000 and 1000001 bytes would take too long"),
     convicted("Answered", "a query of it answered more than 16777216 bytes"),
     convicted("Violated", "CHECK constraint failed: id = 1 (SQLite code 275)"),
     convicted("RolledBack", "OR ROLLBACK is not allowed"),

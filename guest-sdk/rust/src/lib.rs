@@ -67,6 +67,7 @@
 //! * [`Row`], [`Table`]: typed tables, with [`Column`], [`KeyColumn`] and [`DefaultRow`]
 //! * [`Store`]: typed tables and SQL on the component's own read store, with [`Value`], [`Parameters`] and [`FromRow`]
 //! * [`Manifest`]: what the component says of itself, with [`NamedQuery`]
+//! * [`Upcaster`]: brings events of older versions further, and [`export_upcaster!`]
 //! * [`dates`]: days and moments
 //! * [`Error`]: why an event cannot be applied
 //! * `native`, with the feature of that name: the same projection over rusqlite, in a plain `cargo test`
@@ -85,6 +86,7 @@ pub mod native;
 mod projection;
 mod store;
 mod table;
+mod upcaster;
 mod value;
 
 pub use error::{Error, Result};
@@ -93,6 +95,7 @@ pub use manifest::{Manifest, NamedQuery, ParameterType};
 pub use projection::{Arguments, Projection};
 pub use store::{SqlError, Store};
 pub use table::{Column, DefaultRow, KeyColumn, Row, Table};
+pub use upcaster::{Upcast, Upcaster, UpcasterManifest};
 pub use value::{Cell, FromCell, FromRow, Parameter, Parameters, Value};
 
 /// Makes a struct the [row](trait@Row) of a typed table.
@@ -143,7 +146,7 @@ pub use serde_json::json;
 pub mod prelude {
     pub use crate::{
         Arguments, DefaultRow, Error, Event, Json, Manifest, NamedQuery, ParameterType, Projection, Result, Row, Store,
-        Table, json,
+        Table, Upcast, Upcaster, UpcasterManifest, json,
     };
 }
 
@@ -154,10 +157,14 @@ pub mod __private {
     #[cfg(not(all(feature = "native", not(target_arch = "wasm32"))))]
     pub use crate::projection::Exported;
     pub use crate::table::of_column;
+    pub use crate::upcaster::ExportedUpcaster;
     pub use crate::value::Cell;
 
     /// On other targets than WebAssembly there is nothing to export to, and the type is only checked.
     pub const fn check<P: crate::Projection>() {}
+
+    /// The same, of an upcaster.
+    pub const fn check_upcaster<U: crate::Upcaster>() {}
 }
 
 /// Makes a type that implements [`Projection`] the component of this crate. Once in a crate.
@@ -191,5 +198,40 @@ macro_rules! export {
         };
         #[cfg(not(target_arch = "wasm32"))]
         const _: () = $crate::__private::check::<$projection>();
+    };
+}
+
+/// Makes a type that implements [`Upcaster`] the component of this crate. Once in a crate.
+///
+/// ```
+/// use laterna_sdk::prelude::*;
+///
+/// struct Nothing;
+///
+/// impl Upcaster for Nothing {
+///     fn manifest() -> UpcasterManifest {
+///         UpcasterManifest::new("nothing", "1.0.0").step("NothingHappened", 1, "nobody wants to know")
+///     }
+///
+///     fn upcast(_: &Event<'_>) -> Result<Upcast> {
+///         Ok(Upcast::Drop)
+///     }
+/// }
+///
+/// laterna_sdk::export_upcaster!(Nothing);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export_upcaster {
+    ($upcaster:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Component = $crate::__private::ExportedUpcaster<$upcaster>;
+            $crate::__private::bindings::upcaster::export_upcaster! {
+                Component with_types_in $crate::__private::bindings::upcaster
+            }
+        };
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = $crate::__private::check_upcaster::<$upcaster>();
     };
 }

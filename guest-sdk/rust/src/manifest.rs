@@ -46,6 +46,9 @@ impl Manifest {
             schema: String::new(),
             typed_tables: Vec::new(),
             queries: Vec::new(),
+            visibility: fold::Visibility::Public,
+            on_failure: fold::OnFailure::Halt,
+            sequence: fold::Sequence::ByStream,
         })
     }
 
@@ -69,7 +72,19 @@ impl Manifest {
     /// ```
     #[must_use]
     pub fn consume_type(self, event_type: &str, why: &str) -> Self {
-        self.consume(fold::Selector::EventType(event_type.into()), why)
+        self.consume(fold::Selector::EventType(event_type.into()), None, why)
+    }
+
+    /// Consumes the events of a type in this version of its shape, and says why. Events of an older version come through
+    /// [upcasters](crate::Upcaster); one that none leads to this version cannot be applied, nor one of a newer version.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("accounts", "1.0.0").consume_version("UserCreated", 2, "opens the account");
+    /// ```
+    #[must_use]
+    pub fn consume_version(self, event_type: &str, version: u32, why: &str) -> Self {
+        self.consume(fold::Selector::EventType(event_type.into()), Some(version), why)
     }
 
     /// Consumes the events of the streams of a category (`order` for `order-1042`), and says why.
@@ -80,11 +95,61 @@ impl Manifest {
     /// ```
     #[must_use]
     pub fn consume_category(self, category: &str, why: &str) -> Self {
-        self.consume(fold::Selector::Category(category.into()), why)
+        self.consume(fold::Selector::Category(category.into()), None, why)
     }
 
-    fn consume(mut self, what: fold::Selector, why: &str) -> Self {
-        self.0.consumes.push(fold::Subscription { what, why: why.into() });
+    fn consume(mut self, what: fold::Selector, version: Option<u32>, why: &str) -> Self {
+        self.0.consumes.push(fold::Subscription { what, version, why: why.into() });
+        self
+    }
+
+    /// Only readers of the component's own module may query the read model.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("notifications", "1.0.0").internal();
+    /// ```
+    #[must_use]
+    pub fn internal(mut self) -> Self {
+        self.0.visibility = fold::Visibility::Internal;
+        self
+    }
+
+    /// An event that cannot be applied is set aside with the later ones of its sequence, and the others go on. Otherwise the
+    /// projection halts before it.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("accounts", "1.0.0").park();
+    /// ```
+    #[must_use]
+    pub fn park(mut self) -> Self {
+        self.0.on_failure = fold::OnFailure::Park;
+        self
+    }
+
+    /// Events with the same correlation id are a sequence; those without one are one by their stream, as all are unless something
+    /// else is said.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("journeys", "1.0.0").park().sequence_by_correlation();
+    /// ```
+    #[must_use]
+    pub fn sequence_by_correlation(mut self) -> Self {
+        self.0.sequence = fold::Sequence::ByCorrelation;
+        self
+    }
+
+    /// Events with the same value at this JSON pointer into their data are a sequence; those without one are one by their stream.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0").park().sequence_by_data("/customer_id");
+    /// ```
+    #[must_use]
+    pub fn sequence_by_data(mut self, pointer: &str) -> Self {
+        self.0.sequence = fold::Sequence::ByData(pointer.into());
         self
     }
 

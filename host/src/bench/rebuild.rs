@@ -3,7 +3,7 @@
 use super::Error;
 use crate::log::Log;
 use crate::plugin::Plugin;
-use crate::projector::{Options, Projector, State};
+use crate::projector::{Options, Projector, State, Terms};
 use crate::store::{Durability, Limits, Store};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +18,14 @@ pub async fn rebuild(log: &Log, plugin: &Plugin, store: &Path) -> Result<Duratio
     super::remove(store)?;
     let started = Instant::now();
     let store = Store::open(store, &plugin.manifest().schema, plugin.digest(), &Limits::default())?;
-    let running = Projector::new(log, &Options::default()).start(plugin, &store, Durability::Building, false, None)?;
+    let running = Projector::new(log, &Options::default()).start(
+        plugin,
+        &Terms::default(),
+        &store,
+        Durability::Building,
+        false,
+        None,
+    )?;
     let mut state = running.watch_state();
     let stopped =
         state.wait_for(|state| *state != State::CatchingUp).await.is_ok_and(|state| *state != State::Following);

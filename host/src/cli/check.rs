@@ -1,7 +1,7 @@
 //! `laterna check`
 
 use super::Failure;
-use crate::plugin::{Engine, Limits, Selector};
+use crate::plugin::{Engine, Limits, Loaded, Selector, Upcaster};
 use crate::release::{self, Checked, RejectError};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -50,22 +50,60 @@ fn as_json(file: &Path, checked: &Result<Checked, RejectError>) -> serde_json::V
         Ok(checked) => json!({
             "file": file,
             "ok": true,
-            "digest": checked.plugin.digest(),
-            "manifest": checked.plugin.manifest(),
+            "kind": kind(&checked.component),
+            "digest": checked.component.digest(),
+            "manifest": manifest(&checked.component),
         }),
         Err(error) => json!({ "file": file, "ok": false, "code": error.code(), "reason": error.to_string() }),
     }
 }
 
+fn kind(component: &Loaded) -> &'static str {
+    match component {
+        Loaded::Projection(_) => "projection",
+        Loaded::Upcaster(_) => "upcaster",
+    }
+}
+
+fn manifest(component: &Loaded) -> serde_json::Value {
+    match component {
+        Loaded::Projection(plugin) => json!(plugin.manifest()),
+        Loaded::Upcaster(upcaster) => json!(upcaster.manifest()),
+    }
+}
+
+fn print_upcaster(file: &Path, upcaster: &Upcaster) {
+    let manifest = upcaster.manifest();
+    println!("{}: ok", file.display());
+    println!("  {} {}: {}", manifest.name, manifest.version, manifest.description);
+    for step in &manifest.steps {
+        println!(
+            "  upcasts   {} from version {} to {}: {}",
+            step.event_type,
+            step.from_version,
+            step.from_version + 1,
+            step.why
+        );
+    }
+    println!("  digest    {}", upcaster.digest());
+}
+
 fn print(file: &Path, checked: &Result<Checked, RejectError>) {
-    let Checked { plugin, relations } = match checked {
+    let Checked { component, relations } = match checked {
         Ok(checked) => checked,
         Err(error) => return println!("{}: refused ({}): {error}", file.display(), error.code()),
+    };
+    let plugin = match component {
+        Loaded::Projection(plugin) => plugin,
+        Loaded::Upcaster(upcaster) => return print_upcaster(file, upcaster),
     };
     let manifest = plugin.manifest();
     let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let consumes = manifest.consumes.iter().map(|subscription| match &subscription.what {
-        Selector::Type(name) => name.clone(),
+        Selector::Type(name) => match subscription.version {
+            Some(version) => format!("{name} (version {version})"),
+            None => name.clone(),
+        },
         Selector::Category(name) => format!("{name}-*"),
     });
     let consumes: Vec<String> = consumes.collect();

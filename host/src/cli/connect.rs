@@ -6,17 +6,21 @@ use crate::data_dir::DataDir;
 use crate::{host, http};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use ureq::http::Response;
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
 /// A connection to a host.
 pub struct Client {
     base: String,
     agent: Agent,
+    /// What is shown with each request, if anything.
+    token: Option<String>,
     /// The host, where it runs in this process for this command alone.
     _opened: Option<Opened>,
 }
@@ -48,10 +52,10 @@ pub struct Answer {
 }
 
 impl Client {
-    /// Connects to a host by its address.
-    pub fn at(base: &str) -> Self {
+    /// Connects to a host by its address, with this token, if there is one.
+    pub fn at(base: &str, token: Option<String>) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).build();
-        Self { base: base.trim_end_matches('/').to_owned(), agent: config.into(), _opened: None }
+        Self { base: base.trim_end_matches('/').to_owned(), agent: config.into(), token, _opened: None }
     }
 
     /// Connects to the host that a command was given: by its address, by its data directory, or by opening that directory.
@@ -60,7 +64,7 @@ impl Client {
             if !url.starts_with("http://") {
                 return Err(format!("`{url}` does not begin with http://; TLS ends at the reverse proxy").into());
             }
-            return Ok(Self::at(url));
+            return Ok(Self::at(url, given.token.clone()));
         }
         if !given.data.is_dir() {
             let data = given.data.display();
@@ -69,42 +73,65 @@ impl Client {
             )
             .into());
         }
-        let data = DataDir::open(&given.data)?;
-        match data.served_at() {
-            Some(address) => Ok(Self::at(&format!("http://{address}"))),
+        match Self::local(&DataDir::open(&given.data)?) {
+            Some(client) => Ok(Self { token: given.token.clone().or(client.token.clone()), ..client }),
             None => {
                 let data = given.data.display();
                 eprintln!("note: no host serves `{data}`: it is opened for this command alone");
-                Self::open(given)
+                Self::open(&given.data, given.token.clone())
             }
         }
     }
 
-    fn open(given: &Host) -> Result<Self, Failure> {
-        let config = Settings::default().complete(&given.data)?;
+    /// Connects to the host that serves a data directory, if one does: it lets in who can read that.
+    pub fn local(data: &DataDir) -> Option<Self> {
+        let (address, token) = data.served_at()?;
+        Some(Self::at(&format!("http://{address}"), Some(token)))
+    }
+
+    /// Opens a data directory for as long as this lives.
+    fn open(data: &Path, token: Option<String>) -> Result<Self, Failure> {
+        let mut config = Settings::default().complete(data)?;
+        // It is served to this command alone, whatever `laterna.toml` says.
+        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (host, listener) = runtime.block_on(async {
-            let host = Arc::new(host::Host::open(&given.data, config).await?);
-            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            let host = Arc::new(host::Host::open(data, config).await?);
+            let listener = TcpListener::bind(host.config.listen).await?;
             Ok::<_, Failure>((host, listener))
         })?;
         let base = format!("http://{}", listener.local_addr()?);
+        let token = token.unwrap_or_else(|| host.tokens.local().to_owned());
         let serving = Some(runtime.spawn(http::serve(Arc::clone(&host), listener)));
-        Ok(Self { _opened: Some(Opened { host, runtime, serving }), ..Self::at(&base) })
+        Ok(Self { _opened: Some(Opened { host, runtime, serving }), ..Self::at(&base, Some(token)) })
     }
 
     /// Asks; a problem becomes a failure with its detail.
     pub fn get(&self, path: &str) -> Result<Answer, Failure> {
-        let asked = self.agent.get(format!("{}{path}", self.base)).call();
+        let asked = self.show(self.agent.get(format!("{}{path}", self.base))).call();
         answer(asked.map_err(|error| self.unreachable(&error))?)
     }
 
     /// Sends a body.
     pub fn post(&self, path: &str, content_type: &str, body: &mut dyn Read) -> Result<Answer, Failure> {
-        let request = self.agent.post(format!("{}{path}", self.base)).content_type(content_type);
+        let request = self.show(self.agent.post(format!("{}{path}", self.base))).content_type(content_type);
         let mut body = body;
         let sent = request.send(SendBody::from_reader(&mut body));
         answer(sent.map_err(|error| self.unreachable(&error))?)
+    }
+
+    /// Deletes.
+    pub fn delete(&self, path: &str) -> Result<Value, Failure> {
+        let asked = self.show(self.agent.delete(format!("{}{path}", self.base))).call();
+        Ok(answer(asked.map_err(|error| self.unreachable(&error))?)?.body)
+    }
+
+    /// Shows the token with a request.
+    fn show<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
     }
 
     /// Gives an order that needs no body.
@@ -114,7 +141,7 @@ impl Client {
 
     /// Follows a feed, event by event: each with its name and its data. Ends when the host does.
     pub fn follow(&self, path: &str, mut each: impl FnMut(&str, &str) -> Result<(), Failure>) -> Result<(), Failure> {
-        let request = self.agent.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
+        let request = self.show(self.agent.get(format!("{}{path}", self.base))).header("accept", "text/event-stream");
         let response = request.call().map_err(|error| self.unreachable(&error))?;
         if !response.status().is_success() {
             return answer(response).map(drop);

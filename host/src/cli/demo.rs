@@ -32,14 +32,14 @@ impl Demo {
         eprintln!("building the component …");
         let data = DataDir::open(&self.data)?;
         build::build(&[COMPONENT.into()], &data.components(), None)?;
-        serve::serve(&self.data, self.settings, |address| try_it(&address))
+        serve::serve(&self.data, self.settings, move |address| try_it(&data, &address))
     }
 }
 
 /// Imports the events, waits until they are folded, and says what to try.
-fn try_it(address: &SocketAddr) -> Result<(), Failure> {
+fn try_it(data: &DataDir, address: &SocketAddr) -> Result<(), Failure> {
     let base = format!("http://{address}");
-    let client = Client::at(&base);
+    let client = Client::local(data).unwrap_or_else(|| Client::at(&base, None));
     let imported = import::import(&client, Path::new(EVENTS))?;
     let wait = Duration::from_secs(30).as_secs();
     let top = client.get(&format!("/projections/retail/queries/top_customers?count=3&fresh=true&timeout={wait}"))?;

@@ -12,6 +12,7 @@ mod demo;
 mod deploy;
 mod import;
 mod new;
+mod parked;
 mod pause;
 mod query;
 mod rebuild;
@@ -24,6 +25,7 @@ mod status;
 mod swap;
 mod tail;
 mod test;
+mod token;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
@@ -59,6 +61,8 @@ enum Command {
     Tail(tail::Tail),
     Query(query::Query),
     Import(import::Import),
+    Parked(parked::Parked),
+    Token(token::Token),
     Bench(bench::Bench),
 }
 
@@ -71,6 +75,9 @@ struct Host {
     /// The address of a running host, such as http://127.0.0.1:7070
     #[arg(long, env = "LATERNA_URL")]
     url: Option<String>,
+    /// The token to show; who names the data directory needs none
+    #[arg(long, env = "LATERNA_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// Answer in JSON, for programs
     #[arg(long)]
     json: bool,
@@ -107,6 +114,8 @@ pub fn run() -> ExitCode {
         Command::Tail(command) => command.run(),
         Command::Query(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Parked(command) => command.run(),
+        Command::Token(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
     match outcome {

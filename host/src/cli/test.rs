@@ -4,11 +4,12 @@ mod find;
 mod junit;
 
 use super::{Failure, show};
-use crate::plugin::{Engine, Limits};
-use crate::release;
+use crate::plugin::{Engine, Limits, Loaded};
+use crate::release::{self, Checked};
 use crate::scenario::{self, Failed, Kind, Options, Passed, Stage, Story, Trial, story};
 use find::Found;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -95,8 +96,9 @@ impl Test {
         let mut cases = Vec::new();
         let checked =
             release::read(&found.file, &limits).and_then(|bytes| release::check(engine, &component, &bytes, &limits));
+        let checked = checked.and_then(Checked::projection);
         let plugin = match checked {
-            Ok(checked) => checked.plugin,
+            Ok(plugin) => plugin,
             Err(error) => {
                 let text = format!("it is refused ({}): {error}", error.code());
                 cases.push(Case::failed("It can be deployed".to_owned(), &found.source, Kind::Component, text));
@@ -104,9 +106,19 @@ impl Test {
                 return Ok(Suite { component, cases });
             }
         };
-        let stage = Stage::new(plugin)?;
-        for file in &found.scenarios {
-            let story = Story::read(file);
+        let stories: Vec<_> = found.scenarios.iter().map(|file| (file, Story::read(file))).collect();
+        let named = stories.iter().filter_map(|(_, story)| story.as_ref().ok()).flat_map(|story| &story.upcasters);
+        let mut upcasters = BTreeMap::new();
+        for name in named.collect::<BTreeSet<_>>() {
+            // Where there is none, each story that names it says so.
+            let Some(file) = found.beside(name)? else { continue };
+            match Loaded::load(engine, &release::read(&file, &limits)?, &limits)? {
+                Loaded::Upcaster(upcaster) => drop(upcasters.insert(name.clone(), upcaster)),
+                Loaded::Projection(_) => return Err(format!("`{name}` is a projection, and no upcaster").into()),
+            }
+        }
+        let stage = Stage::new(plugin, upcasters)?;
+        for (file, story) in stories {
             if self.is_wanted(&story, file) {
                 cases.push(case(&stage, story, file, options));
                 self.tell(&component, &cases)?;

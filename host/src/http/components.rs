@@ -2,8 +2,10 @@
 
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
-use super::releases::{answer_about, taken};
+use super::reading::told;
+use super::releases::{answer_about, check_module, check_steers, taken};
 use super::{App, body};
+use crate::access::Caller;
 use crate::plugin::is_name;
 use crate::release;
 use axum::body::Body;
@@ -12,12 +14,19 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 /// `POST /components?name=&module=`, the component's bytes as the body. Answers once it is checked; it is built then.
-pub async fn deploy(State(app): State<App>, mut parameters: Parameters, body: Body) -> Result<Response, Problem> {
+pub async fn deploy(
+    State(app): State<App>,
+    caller: Caller,
+    mut parameters: Parameters,
+    body: Body,
+) -> Result<Response, Problem> {
     let name = parameters.take("name")?.unwrap_or_default();
-    let module = parameters.take("module")?.unwrap_or_default();
+    let module = parameters.take("module")?.unwrap_or_else(|| caller.module().unwrap_or_default().to_owned());
     parameters.finish()?;
     // Read before anything is said against it: who still sends would not hear it.
     let (bytes, place) = body::bytes(&app, body, app.host.config.plugin.component_bytes, "component_bytes").await?;
+    check_module(&caller, &module)?;
+    check_steers(&app, &caller, &name)?;
     check_name("name", &name, "be what the component calls itself")?;
     if !module.is_empty() {
         check_name("module", &module, "be the name of a folder")?;
@@ -35,13 +44,14 @@ pub async fn deploy(State(app): State<App>, mut parameters: Parameters, body: Bo
     if let Some(record) = component.release(order.release)
         && matches!(record.state, release::State::Rejected | release::State::Failed)
     {
-        return Err(Problem::new(Code::ComponentRefused, format!("release {}: {}", record.release, record.reason))
+        let reason = told(&caller, record.internal_to.as_deref(), &record.reason);
+        return Err(Problem::new(Code::ComponentRefused, format!("release {}: {reason}", record.release))
             .with("code", record.code.as_str())
             .with("release", record.release)
             .with("page", format!("/errors/{}", record.code)));
     }
     let status = if order.unchanged { StatusCode::OK } else { StatusCode::ACCEPTED };
-    answer_about(&app, &component, order, status).await
+    answer_about(&app, &caller, &component, order, status).await
 }
 
 fn check_name(parameter: &str, name: &str, what: &str) -> Result<(), Problem> {

@@ -1,6 +1,7 @@
 //! Events as JSON, coming in and going out.
 
 use super::problem::{Code, Problem};
+use crate::access::Caller;
 use crate::log::{Expected, NewEvent, StoredEvent, is_time};
 use crate::plugin::batch::rfc3339;
 use base64::Engine;
@@ -70,7 +71,7 @@ impl ImportLine {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(self, event_bytes: usize) -> Result<(String, NewEvent), Problem> {
+    pub fn check(self, caller: &Caller, event_bytes: usize) -> Result<(String, NewEvent), Problem> {
         let event = OfferedEvent {
             id: self.id,
             event_type: self.event_type,
@@ -82,24 +83,25 @@ impl ImportLine {
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
         };
-        for (what, name) in [("source", &self.source), ("module", &self.module)] {
-            if !name.is_empty() {
-                let detail =
-                    format!("`{what}` is `{name}`: an import takes events of this host that belong to no module");
-                return Err(Problem::new(Code::BadRequest, detail));
-            }
+        if !self.source.is_empty() {
+            let detail = format!("`source` is `{}`: an import takes events of this host", self.source);
+            return Err(Problem::new(Code::BadRequest, detail));
+        }
+        if !self.module.is_empty() && !caller.is_inside(&self.module) {
+            let detail = format!("`module` is `{}`: show a token of that module to import its events", self.module);
+            return Err(Problem::new(Code::BadRequest, detail));
         }
         check_stream(&self.stream)?;
-        Ok((self.stream, event.check(event_bytes)?))
+        Ok((self.stream, event.check(caller, event_bytes)?))
     }
 }
 
 impl OfferedEvent {
-    /// The event.
+    /// The event, which belongs to the module of who appends it.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(self, event_bytes: usize) -> Result<NewEvent, Problem> {
+    pub fn check(self, caller: &Caller, event_bytes: usize) -> Result<NewEvent, Problem> {
         check_name("type", Some(&self.event_type))?;
         check_name("id", self.id.as_deref())?;
         check_name("correlation_id", self.correlation_id.as_deref())?;
@@ -118,7 +120,7 @@ impl OfferedEvent {
             id: self.id,
             event_type: self.event_type,
             schema_version: self.schema_version.unwrap_or(1),
-            module: String::new(),
+            module: caller.module().unwrap_or_default().to_owned(),
             internal: self.visibility == Some(Visibility::Internal),
             occurred_at: self.occurred_at,
             correlation_id: self.correlation_id,

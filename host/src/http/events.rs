@@ -6,7 +6,8 @@ use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::streams::check_events;
 use super::{App, body, follow, import};
-use crate::log::{Append, Expected, Filter, StreamAppend};
+use crate::access::Caller;
+use crate::log::{Append, Expected, Filter, StreamAppend, Which};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -36,6 +37,7 @@ fn any() -> Expected {
 /// `POST /events`: by its type, an atomic append to several streams, or a bulk import.
 pub async fn post(
     State(app): State<App>,
+    caller: Caller,
     parameters: Parameters,
     headers: HeaderMap,
     body: Body,
@@ -43,8 +45,8 @@ pub async fn post(
     parameters.finish()?;
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "" | "application/json" => append(&app, body).await,
-        "application/x-ndjson" | "application/ndjson" => import::import(&app, body).await,
+        "" | "application/json" => append(&app, &caller, body).await,
+        "application/x-ndjson" | "application/ndjson" => import::import(&app, &caller, body).await,
         other => Err(Problem::new(
             Code::UnsupportedMediaType,
             format!("`{other}` is not taken here; send application/json, or application/x-ndjson for an import"),
@@ -52,12 +54,12 @@ pub async fn post(
     }
 }
 
-async fn append(app: &App, body: Body) -> Result<Response, Problem> {
+async fn append(app: &App, caller: &Caller, body: Body) -> Result<Response, Problem> {
     let body: AppendBody = body::json(app, body).await?;
     let mut streams = Vec::with_capacity(body.streams.len());
     for StreamBody { stream, expected, events } in body.streams {
         check_stream(&stream)?;
-        let events = check_events(events, app.config().event_bytes);
+        let events = check_events(events, caller, app.config().event_bytes);
         let events = events.map_err(|problem| problem.with("stream", stream.as_str()))?;
         streams.push(StreamAppend { stream, expected, events });
     }
@@ -81,13 +83,18 @@ async fn append(app: &App, body: Body) -> Result<Response, Problem> {
 }
 
 /// `GET /events?after=&limit=&type=&category=&module=`: a page, or with `Accept: text/event-stream` a feed to follow.
-pub async fn get(State(app): State<App>, mut parameters: Parameters, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    mut parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let after = parameters.take_as::<u64>("after", "a position, from 0")?;
     let (types, categories, modules) =
         (parameters.take_list("type")?, parameters.take_list("category")?, parameters.take_list("module")?);
     let limit = parameters.take_limit(app.config().page_rows)?;
     parameters.finish()?;
-    let filter = Filter::AllOf { types, categories, modules };
+    let filter = Filter { which: Which::AllOf { types, categories, modules }, sight: caller.sight() };
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/event-stream") {
         let after = resumed(&headers)?.or(after).unwrap_or(0);
@@ -111,7 +118,7 @@ async fn page(app: &App, after: u64, filter: Filter, limit: usize) -> Result<Res
     let (head, bytes, wanted) = (app.host.log.head(), app.config().answer_bytes, filter.clone());
     let page = app.host.log.read(move |reader| reader.page(after, head, &wanted, limit, bytes)).await?;
     let next = page.more.then(|| {
-        let Filter::AllOf { types, categories, modules } = &filter else {
+        let Which::AllOf { types, categories, modules } = &filter.which else {
             unreachable!("a page is asked for with this filter");
         };
         let (types, categories, modules) = (types.join(","), categories.join(","), modules.join(","));

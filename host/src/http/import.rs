@@ -3,6 +3,7 @@
 use super::event_json::ImportLine;
 use super::problem::{Code, Problem};
 use super::{App, answer, body};
+use crate::access::Caller;
 use crate::log::{Imported, NewEvent};
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -18,10 +19,17 @@ const CHUNK_BYTES: usize = 4 << 20;
 const ENVELOPE_BYTES: usize = 64 << 10;
 
 /// Takes a body of NDJSON; answers what was stored and what was known.
-pub async fn import(app: &App, body: Body) -> Result<Response, Problem> {
+pub async fn import(app: &App, caller: &Caller, body: Body) -> Result<Response, Problem> {
     let _place = body::place(app, CHUNK_BYTES + app.config().event_bytes + ENVELOPE_BYTES).await?;
-    let mut import =
-        Import { app, chunk: Vec::new(), chunk_lines: Vec::new(), chunk_bytes: 0, done: Imported::default(), line: 0 };
+    let mut import = Import {
+        app,
+        caller,
+        chunk: Vec::new(),
+        chunk_lines: Vec::new(),
+        chunk_bytes: 0,
+        done: Imported::default(),
+        line: 0,
+    };
     let read = import.read(body).await;
     // What came before a fault is stored before the fault is told; where that meets a fault itself, it was the first one.
     let stored = import.store().await;
@@ -38,6 +46,7 @@ pub async fn import(app: &App, body: Body) -> Result<Response, Problem> {
 
 struct Import<'a> {
     app: &'a App,
+    caller: &'a Caller,
     chunk: Vec<(String, NewEvent)>,
     /// The line of each event of the chunk, from 1.
     chunk_lines: Vec<u64>,
@@ -83,7 +92,7 @@ impl Import<'_> {
             let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
             self.bad_line(&format!("column {}: {why}", error.column()))
         })?;
-        let checked = parsed.check(self.app.config().event_bytes);
+        let checked = parsed.check(self.caller, self.app.config().event_bytes);
         let (stream, event) = checked.map_err(|problem| problem.in_line(self.line))?;
         self.chunk_bytes += event.bytes();
         self.chunk.push((stream, event));

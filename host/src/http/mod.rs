@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! * [`problem`]: what goes wrong, with stable codes
+//! * `routes`: every route, with the roles that it takes; `guard`: who comes in
 //! * `parameters`, `body`, `answer`: what requests and answers have in common
 //! * `event_json`: events, coming in and going out
 //! * `streams`, `events`, `import`, `follow`: the log
@@ -9,6 +10,8 @@
 //! * `components`, `releases`: deploying them, and what operators ask of them
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
 //! * `tables`, `queries`: reading them
+//! * `parked`: what they left out
+//! * `tokens`: who may come in
 //! * `health`, `pages`: the rest
 
 mod answer;
@@ -17,17 +20,21 @@ mod components;
 mod event_json;
 mod events;
 mod follow;
+mod guard;
 mod health;
 mod import;
 mod pages;
 mod parameters;
+mod parked;
 pub mod problem;
 mod projections;
 mod queries;
 mod reading;
 mod releases;
+mod routes;
 mod streams;
 mod tables;
+mod tokens;
 
 use crate::config;
 use crate::host::Host;
@@ -35,7 +42,6 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use problem::{Code, Problem};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -72,28 +78,17 @@ pub async fn serve(host: Arc<Host>, listener: TcpListener) -> std::io::Result<()
 }
 
 fn router(host: Arc<Host>) -> Router {
-    Router::new()
-        .route("/", get(pages::index))
-        .route("/streams/{stream}", axum::routing::delete(streams::close))
-        .route("/streams/{stream}/events", get(streams::read).post(streams::append))
-        .route("/events", get(events::get).post(events::post))
-        .route("/projections", get(projections::list))
-        .route("/projections/{name}", get(projections::show))
-        .route("/projections/{name}/tables/{table}", get(tables::read))
-        .route("/projections/{name}/queries/{query}", get(queries::ask))
-        .route("/projections/{name}/rebuild", post(releases::rebuild))
-        .route("/projections/{name}/rollback", post(releases::roll_back))
-        .route("/projections/{name}/pause", post(releases::pause))
-        .route("/projections/{name}/resume", post(releases::resume))
-        .route("/projections/{name}/remove", post(releases::remove))
-        .route("/components", post(components::deploy))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/errors/{code}", get(pages::error))
+    let app = App { host };
+    let mut router = Router::new();
+    for route in routes::all() {
+        let guarded = middleware::from_fn_with_state((app.clone(), route.roles), guard::guard);
+        router = router.route(route.path, route.handler.route_layer(guarded));
+    }
+    router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(check_path))
-        .with_state(App { host })
+        .with_state(app)
 }
 
 /// Refuses an address whose names would not be UTF-8, before anything takes it apart.

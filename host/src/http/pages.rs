@@ -2,6 +2,7 @@
 
 use super::App;
 use super::problem::{Code, Problem};
+use super::routes::{self, Route};
 use crate::release::Component;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,31 +18,18 @@ static ERRORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../docs/errors");
 pub async fn index(State(app): State<App>) -> Json<Value> {
     let projections: Vec<String> =
         app.host.releases.all().iter().filter(|component| !component.removed).map(address).collect();
+    let routes: Vec<Value> = routes::all().iter().map(shown).collect();
     Json(json!({
         "laterna": env!("CARGO_PKG_VERSION"),
         "head": app.host.log.head(),
         "projections": projections,
-        "routes": [
-            "POST   /streams/{stream}/events",
-            "GET    /streams/{stream}/events?from=&limit=&direction=",
-            "DELETE /streams/{stream}",
-            "POST   /events",
-            "GET    /events?after=&limit=&type=&category=&module=",
-            "GET    /projections",
-            "GET    /projections/{name}",
-            "GET    /projections/{name}/tables/{table}?column=eq.value&order=column.desc&limit=&offset=&select=",
-            "GET    /projections/{name}/queries/{query}?parameter=value",
-            "POST   /components?name=&module=",
-            "POST   /projections/{name}/rebuild?release=",
-            "POST   /projections/{name}/rollback?release=&timeout=",
-            "POST   /projections/{name}/pause?builds=",
-            "POST   /projections/{name}/resume",
-            "POST   /projections/{name}/remove?purge=",
-            "GET    /health/live",
-            "GET    /health/ready",
-            "GET    /errors/{code}",
-        ],
+        "routes": routes,
     }))
+}
+
+/// A route, with the roles of which a token must have one.
+fn shown(route: &Route) -> Value {
+    json!({ "method": route.method.as_str(), "path": route.path, "parameters": route.parameters, "roles": route.roles })
 }
 
 fn address(component: &Arc<Component>) -> String {
@@ -64,12 +52,14 @@ pub async fn error(Path(code): Path<String>) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::Verdict;
     use crate::release::RejectError;
 
     #[test]
     fn every_code_has_a_page() {
-        let halts = ["event-failed", "machine"];
+        let halts = ["machine", "too-many-parked"];
         let codes = Code::ALL.iter().map(|code| code.name()).chain(RejectError::CODES.iter().copied()).chain(halts);
+        let codes = codes.chain(Verdict::CODES.iter().copied());
         let missing: Vec<&str> = codes.filter(|code| ERRORS.get_file(format!("{code}.md")).is_none()).collect();
         assert!(missing.is_empty(), "docs/errors has no page for {missing:?}");
     }

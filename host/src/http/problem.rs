@@ -58,6 +58,14 @@ pub enum Code {
     StoreUnavailable,
     /// As many follow feeds as may.
     TooManyFollowers,
+    /// Who asks shows no token that is good here.
+    TokenNeeded,
+    /// Who asks may not do that.
+    NotAllowed,
+    /// There is no such token.
+    TokenNotFound,
+    /// There is no such parked sequence.
+    ParkedNotFound,
     /// There is nothing at this address.
     NotFound,
     /// The method is not for this address.
@@ -91,6 +99,10 @@ impl Code {
         Self::LogUnavailable,
         Self::StoreUnavailable,
         Self::TooManyFollowers,
+        Self::TokenNeeded,
+        Self::NotAllowed,
+        Self::TokenNotFound,
+        Self::ParkedNotFound,
         Self::NotFound,
         Self::MethodNotAllowed,
     ];
@@ -155,6 +167,10 @@ impl Code {
             Self::TooManyFollowers => {
                 ("too-many-followers", StatusCode::SERVICE_UNAVAILABLE, "As many follow feeds as may")
             }
+            Self::TokenNeeded => ("token-needed", StatusCode::UNAUTHORIZED, "A token is needed"),
+            Self::NotAllowed => ("not-allowed", StatusCode::FORBIDDEN, "Who asks may not do that"),
+            Self::TokenNotFound => ("token-not-found", StatusCode::NOT_FOUND, "There is no such token"),
+            Self::ParkedNotFound => ("parked-not-found", StatusCode::NOT_FOUND, "No such sequence is parked"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing at this address"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not for this address")
@@ -216,6 +232,10 @@ impl IntoResponse for Problem {
         let mut response = (self.code.status(), Json(body)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if self.code == Code::TokenNeeded {
+            let how = HeaderValue::from_static("Bearer realm=\"laterna\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
         // Not where waiting does not help.
         if self.code.status() == StatusCode::SERVICE_UNAVAILABLE && self.code != Code::ProjectionNotLive {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -2,27 +2,30 @@
 
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::reading::{answered, find_component};
+use super::reading::{answered, find_component, may_read, told, words};
 use super::{App, answer};
+use crate::access::Caller;
 use crate::log::Filter;
-use crate::projector;
+use crate::projector::{self, Halt};
 use crate::release::{Component, Paused, Record, Serving};
+use crate::store::Snapshot;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// Releases that are listed of each projection; all of them where one is asked for.
 const LISTED: usize = 10;
 
 /// `GET /projections`
-pub async fn list(State(app): State<App>, parameters: Parameters) -> Result<Response, Problem> {
+pub async fn list(State(app): State<App>, caller: Caller, parameters: Parameters) -> Result<Response, Problem> {
     parameters.finish()?;
     let mut projections = Vec::new();
     for component in app.host.releases.all() {
         if !component.removed {
-            let releases = component.releases.iter().take(LISTED).map(without_steps).collect();
-            projections.push(summary(&app, &component, releases).await?);
+            let releases = component.releases.iter().take(LISTED).map(|record| without_steps(&caller, record));
+            projections.push(summary(&app, &caller, &component, releases.collect()).await?);
         }
     }
     let answer = json!({ "projections": projections, "head": app.host.log.head() });
@@ -32,15 +35,39 @@ pub async fn list(State(app): State<App>, parameters: Parameters) -> Result<Resp
 /// `GET /projections/{name}`: with what it consumes, its tables and its queries, and each step of its releases.
 pub async fn show(
     State(app): State<App>,
+    caller: Caller,
     Path(name): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let component = find_component(&app, &name)?;
-    let mut shown = summary(&app, &component, json!(component.releases)).await?;
-    let Some(live) = &component.live else {
-        return Ok(answer::at_position(StatusCode::OK, 0, &shown));
-    };
+    let releases = component.releases.iter().map(|record| release_json(&caller, record)).collect();
+    let mut shown = summary(&app, &caller, &component, releases).await?;
+    let mut more = Map::new();
+    if let Some(in_force) = &component.upcaster {
+        let manifest = in_force.upcaster.manifest();
+        more.insert("description".into(), manifest.description.as_str().into());
+        more.insert("steps".into(), json!(manifest.steps));
+        more.insert("feeds".into(), json!(fed_by(&app, &name)));
+    }
+    if let Some(live) = &component.live {
+        more.insert("visibility".into(), json!(live.plugin.manifest().visibility));
+        // What a component calls its tables tells of what it holds.
+        if may_read(&caller, &component) {
+            more.extend(described(live));
+        }
+    }
+    if let Some(members) = shown.as_object_mut() {
+        members.extend(more);
+    }
+    match &component.live {
+        Some(live) => Ok(answered(live.release, live.store.progress().applied, &shown)),
+        None => Ok(answer::at_position(StatusCode::OK, 0, &shown)),
+    }
+}
+
+/// What a component says of itself.
+fn described(live: &Serving) -> Map<String, Value> {
     let manifest = live.plugin.manifest();
     let tables: Vec<Value> = live
         .store
@@ -57,49 +84,96 @@ pub async fn show(
         .iter()
         .map(|query| json!({ "name": query.name, "description": query.description, "parameters": query.parameters }))
         .collect();
-    if let Some(members) = shown.as_object_mut() {
-        members.insert("description".into(), manifest.description.as_str().into());
-        members.insert("consumes".into(), json!(manifest.consumes));
-        members.insert("tables".into(), tables.into());
-        members.insert("queries".into(), queries.into());
-    }
-    Ok(answered(live.release, live.store.progress().applied, &shown))
+    Map::from_iter([
+        ("description".to_owned(), manifest.description.as_str().into()),
+        ("consumes".to_owned(), json!(manifest.consumes)),
+        ("on_failure".to_owned(), json!(manifest.on_failure)),
+        ("sequence".to_owned(), json!(manifest.sequence)),
+        ("tables".to_owned(), tables.into()),
+        ("queries".to_owned(), queries.into()),
+    ])
 }
 
-/// A projection in the shape that every answer about it has.
-pub async fn summary(app: &App, component: &Component, releases: Value) -> Result<Value, Problem> {
-    let live = match &component.live {
-        Some(live) => serving(app, live).await?,
-        None => Value::Null,
+/// The components whose newest release that runs is fed by an upcaster.
+fn fed_by(app: &App, upcaster: &str) -> Vec<String> {
+    let is_fed = |component: &&Arc<Component>| {
+        let newest = component.building.as_ref().or(component.live.as_ref());
+        let record = newest.and_then(|serving| component.release(serving.release));
+        record.is_some_and(|record| record.upcasters.iter().any(|feeds| feeds.name == upcaster))
+    };
+    app.host.releases.all().iter().filter(is_fed).map(|component| component.name.clone()).collect()
+}
+
+/// A component in the shape that every answer about it has.
+pub async fn summary(
+    app: &App,
+    caller: &Caller,
+    component: &Component,
+    releases: Vec<Value>,
+) -> Result<Value, Problem> {
+    let live = match (&component.live, &component.upcaster) {
+        (Some(live), _) => serving(app, caller, live).await?,
+        (None, Some(in_force)) => json!({
+            "release": in_force.release,
+            "version": in_force.upcaster.manifest().version,
+            "status": "in-force",
+        }),
+        (None, None) => Value::Null,
     };
     let warm = match &component.warm {
-        Some(warm) => serving(app, warm).await?,
+        Some(warm) => serving(app, caller, warm).await?,
         None => Value::Null,
     };
+    let building = match component.candidate() {
+        Some(candidate) => building(app, component, candidate).await?,
+        None => Value::Null,
+    };
+    let parked = live["parked"].as_u64().unwrap_or(0);
     Ok(json!({
         "name": component.name,
         "module": component.module,
-        "kind": "projection",
+        "kind": if component.upcaster.is_some() { "upcaster" } else { "projection" },
         "live": live,
-        "building": component.candidate().map_or(Value::Null, |candidate| building(app, component, candidate)),
+        "building": building,
         "warm": warm,
         "paused": component.paused,
         "file_gone": component.file_gone,
         "releases": releases,
-        "parked": 0,
+        "parked": parked,
     }))
 }
 
-fn without_steps(record: &Record) -> Value {
+/// A release with its steps, for who asks.
+pub fn release_json(caller: &Caller, record: &Record) -> Value {
     let mut shown = json!(record);
+    shown["reason"] = told(caller, record.internal_to.as_deref(), &record.reason).into();
+    for (step, recorded) in shown["steps"].as_array_mut().into_iter().flatten().zip(&record.steps) {
+        step["reason"] = told(caller, recorded.internal_to.as_deref(), &recorded.reason).into();
+    }
+    shown
+}
+
+fn without_steps(caller: &Caller, record: &Record) -> Value {
+    let mut shown = release_json(caller, record);
     if let Some(members) = shown.as_object_mut() {
         members.remove("steps");
     }
     shown
 }
 
+/// The events that a release leaves out, without those that were given up.
+async fn parked(serving: &Serving) -> Result<u64, Problem> {
+    let discarded = serving.terms.discarded.clone();
+    let sequences = serving.store.read(|snapshot: &mut Snapshot| snapshot.sequences()).await?;
+    Ok(sequences.iter().filter(|(sequence, _)| !discarded.contains(sequence)).map(|(_, events)| events).sum())
+}
+
 /// How far a release is that is on its way to serve.
-fn building(app: &App, component: &Component, candidate: &Record) -> Value {
+async fn building(app: &App, component: &Component, candidate: &Record) -> Result<Value, Problem> {
+    let parked = match &component.building {
+        Some(building) => parked(building).await?,
+        None => 0,
+    };
     let (checkpoint, covered, seconds) = component.building.as_ref().map_or((0, 0, 1.0), |building| {
         let checkpoint = building.store.progress().applied;
         let (covered, seconds) = building.running.covered();
@@ -109,7 +183,7 @@ fn building(app: &App, component: &Component, candidate: &Record) -> Value {
     let rate = covered as f64 / seconds;
     let is_paused = component.paused != Paused::Nothing;
     let seconds_left = if left == 0 { 0.0 } else { left as f64 / rate };
-    json!({
+    Ok(json!({
         "release": candidate.release,
         "version": candidate.version,
         "state": candidate.state,
@@ -119,19 +193,14 @@ fn building(app: &App, component: &Component, candidate: &Record) -> Value {
         "rate": rate.round(),
         // Nobody knows while it rests, or has not begun.
         "seconds_left": (!is_paused && seconds_left.is_finite()).then_some(seconds_left),
-    })
+        "parked": parked,
+    }))
 }
 
-async fn serving(app: &App, live: &Serving) -> Result<Value, Problem> {
+async fn serving(app: &App, caller: &Caller, live: &Serving) -> Result<Value, Problem> {
     let (checkpoint, head) = (live.store.progress().applied, app.host.log.head());
     let (status, halt) = match live.running.state() {
-        projector::State::Halted(halt) => {
-            let mut shown = json!(halt);
-            if let Some(members) = shown.as_object_mut() {
-                members.insert("detail".into(), halt.to_string().into());
-            }
-            ("halted", shown)
-        }
+        projector::State::Halted(halt) => ("halted", halt_json(caller, &halt)),
         projector::State::Stopped => ("stopped", Value::Null),
         _ if live.running.is_paused() => ("paused", Value::Null),
         _ => ("folding", Value::Null),
@@ -144,7 +213,21 @@ async fn serving(app: &App, live: &Serving) -> Result<Value, Problem> {
         "lag_seconds": lag_seconds(app, checkpoint, head).await?,
         "status": status,
         "halt": halt,
+        "parked": parked(live).await?,
     }))
+}
+
+/// Why a projection halted, for who asks: of an event that they may not see, only where it stands.
+fn halt_json(caller: &Caller, halt: &Halt) -> Value {
+    let mut shown = json!(halt);
+    let is_hidden = halt.internal_to().is_some_and(|module| !caller.is_inside(module));
+    if let Some(members) = shown.as_object_mut() {
+        if is_hidden {
+            members.retain(|name, _| ["code", "position"].contains(&name.as_str()));
+        }
+        members.insert("detail".into(), words(caller, halt).into());
+    }
+    shown
 }
 
 /// How long the first event that was not looked at yet has been waiting.
@@ -156,7 +239,7 @@ async fn lag_seconds(app: &App, checkpoint: u64, head: u64) -> Result<f64, Probl
         .host
         .log
         .read(move |reader| {
-            let page = reader.page(checkpoint, checkpoint + 1, &Filter::All, 1, usize::MAX)?;
+            let page = reader.page(checkpoint, checkpoint + 1, &Filter::default(), 1, usize::MAX)?;
             let now_us = jiff::Timestamp::now().as_microsecond();
             Ok(page.events.first().map_or(0, |first| now_us.saturating_sub(first.recorded_at_us).max(0)))
         })

@@ -4,6 +4,7 @@ use super::App;
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use super::reading::{Freshness, answered};
+use crate::access::Caller;
 use crate::plugin::{CallError, NamedQuery};
 use crate::store::{Bounds, Snapshot, cells};
 use axum::extract::{Path, State};
@@ -15,10 +16,11 @@ use serde_json::value::RawValue;
 /// `GET /projections/{name}/queries/{query}?param=value`
 pub async fn ask(
     State(app): State<App>,
+    caller: Caller,
     Path((name, query)): Path<(String, String)>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &name).await?;
+    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &caller, &name).await?;
     let queries = &live.plugin.manifest().queries;
     let Some(query) = queries.iter().find(|known| known.name == query) else {
         let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();

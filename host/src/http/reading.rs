@@ -4,7 +4,9 @@ use super::App;
 use super::answer::{POSITION, RELEASE};
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
-use crate::projector::State;
+use crate::access::Caller;
+use crate::plugin::Visibility;
+use crate::projector::{Halt, State};
 use crate::release::{Component, Serving};
 use axum::Json;
 use axum::http::{HeaderValue, header};
@@ -41,8 +43,8 @@ impl Freshness {
     /// Waits until the projection is there, by whichever release serves then.
     ///
     /// # Errors
-    /// There is no such projection, it is not there in time, or it halted.
-    pub async fn reach(&self, app: &App, name: &str) -> Result<Arc<Serving>, Problem> {
+    /// There is no such projection, it is not for who asks, it is not there in time, or it halted.
+    pub async fn reach(&self, app: &App, caller: &Caller, name: &str) -> Result<Arc<Serving>, Problem> {
         let deadline = Instant::now() + self.timeout;
         let mut changed = app.host.releases.watch();
         loop {
@@ -54,8 +56,13 @@ impl Freshness {
                 if waits && matches!(timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
                     continue;
                 }
-                return Err(not_live(app, &component));
+                return Err(not_live(app, caller, &component));
             };
+            if !may_read(caller, &component) {
+                let detail =
+                    format!("`{name}` is internal to module `{}`: ask with a token of that module", component.module);
+                return Err(Problem::new(Code::NotAllowed, detail));
+            }
             let mut progress = live.store.watch_progress();
             let mut state = live.running.watch_state();
             let there = timeout_at(deadline, async {
@@ -70,7 +77,7 @@ impl Freshness {
             match there.await {
                 Ok(true) => return Ok(live),
                 Ok(false) if live.running.state().is_folding() || !self.is_served_by(app, name, &live) => {}
-                _ => return Err(self.not_caught_up(name, &live)),
+                _ => return Err(self.not_caught_up(caller, name, &live)),
             }
         }
     }
@@ -80,10 +87,10 @@ impl Freshness {
         component.and_then(|component| component.live.clone()).is_some_and(|now| now.release == live.release)
     }
 
-    fn not_caught_up(&self, name: &str, live: &Serving) -> Problem {
+    fn not_caught_up(&self, caller: &Caller, name: &str, live: &Serving) -> Problem {
         let reached = live.store.progress().applied;
         let why = match live.running.state() {
-            State::Halted(halt) => format!("it halted: {halt}"),
+            State::Halted(halt) => format!("it halted: {}", words(caller, &halt)),
             State::Stopped => "the host is being stopped".to_owned(),
             _ if live.running.is_paused() => format!("it is paused; `laterna resume {name}` lets it go on"),
             _ => format!("it did not get there within {:?}; wait longer with `timeout`", self.timeout),
@@ -93,8 +100,32 @@ impl Freshness {
     }
 }
 
-fn not_live(app: &App, component: &Component) -> Problem {
+/// Whether the read model of a component is for who asks.
+pub fn may_read(caller: &Caller, component: &Component) -> bool {
+    let is_internal = |serving: &Arc<Serving>| serving.plugin.manifest().visibility == Visibility::Internal;
+    !component.live.as_ref().is_some_and(is_internal) || caller.is_inside(&component.module)
+}
+
+/// Words that may tell of an internal event, for who asks.
+pub fn told<'a>(caller: &Caller, internal_to: Option<&str>, words: &'a str) -> &'a str {
+    if internal_to.is_some_and(|module| !caller.is_inside(module)) {
+        return "an event that is internal to another module is at fault";
+    }
+    words
+}
+
+/// Why a projection halted, for who asks.
+pub fn words(caller: &Caller, halt: &Halt) -> String {
+    told(caller, halt.internal_to(), &halt.to_string()).to_owned()
+}
+
+fn not_live(app: &App, caller: &Caller, component: &Component) -> Problem {
     let name = &component.name;
+    if component.upcaster.is_some() {
+        let detail =
+            format!("`{name}` is an upcaster: it has no read model. `GET /projections/{name}` shows what it does.");
+        return Problem::new(Code::ProjectionNotLive, detail);
+    }
     let detail = match (component.candidate(), &component.building) {
         (Some(candidate), Some(building)) => format!(
             "release {} of `{name}` is the first one, and is being built: it is at {} of {}. Ask again later, or with `fresh=true`.",
@@ -106,7 +137,8 @@ fn not_live(app: &App, component: &Component) -> Problem {
             format!("release {} of `{name}` is the first one, and is being checked. Ask again.", candidate.release)
         }
         (None, _) => {
-            let reason = component.releases.first().map_or("", |release| release.reason.as_str());
+            let newest = component.releases.first();
+            let reason = newest.map_or("", |newest| told(caller, newest.internal_to.as_deref(), &newest.reason));
             format!("no release of `{name}` serves: {reason}. Mend the component and drop it again.")
         }
     };

@@ -5,6 +5,7 @@ use super::event_json::{OfferedEvent, PageJson, check_stream, expected};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::{App, body};
+use crate::access::Caller;
 use crate::log::{Append, Direction, Expected, NewEvent, StreamAppend};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -28,6 +29,7 @@ fn any() -> Expected {
 /// `POST /streams/{stream}/events`
 pub async fn append(
     State(app): State<App>,
+    caller: Caller,
     Path(stream): Path<String>,
     parameters: Parameters,
     body: Body,
@@ -35,7 +37,7 @@ pub async fn append(
     parameters.finish()?;
     check_stream(&stream)?;
     let body: AppendBody = body::json(&app, body).await?;
-    let events = check_events(body.events, app.config().event_bytes)?;
+    let events = check_events(body.events, &caller, app.config().event_bytes)?;
     let streams = vec![StreamAppend { stream, expected: body.expected, events }];
     let appended = app.host.log.append(Append { streams }).await??;
     let [stream] = appended.streams.as_slice() else {
@@ -52,10 +54,10 @@ pub async fn append(
     Ok(answer::at_position(status, appended.position, &answer))
 }
 
-/// The events of an append, each checked; a problem names the place of its event.
-pub fn check_events(events: Vec<OfferedEvent>, event_bytes: usize) -> Result<Vec<NewEvent>, Problem> {
+/// The events of an append, each checked; a problem names the place of its event. They belong to the module of who appends them.
+pub fn check_events(events: Vec<OfferedEvent>, caller: &Caller, event_bytes: usize) -> Result<Vec<NewEvent>, Problem> {
     let check = |(index, event): (usize, OfferedEvent)| {
-        event.check(event_bytes).map_err(|problem| problem.with("event", index))
+        event.check(caller, event_bytes).map_err(|problem| problem.with("event", index))
     };
     events.into_iter().enumerate().map(check).collect()
 }
@@ -63,6 +65,7 @@ pub fn check_events(events: Vec<OfferedEvent>, event_bytes: usize) -> Result<Vec
 /// `GET /streams/{stream}/events?from=&limit=&direction=`
 pub async fn read(
     State(app): State<App>,
+    caller: Caller,
     Path(stream): Path<String>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -78,12 +81,12 @@ pub async fn read(
         Direction::Forwards => 0,
         Direction::Backwards => u64::MAX,
     };
-    let (name, bytes) = (stream.clone(), app.config().answer_bytes);
+    let (name, sight, bytes) = (stream.clone(), caller.sight(), app.config().answer_bytes);
     let (closed, page) = app
         .host
         .log
         .read(move |reader| {
-            let page = reader.stream(&name, from.unwrap_or(start), direction, limit, bytes)?;
+            let page = reader.stream(&name, from.unwrap_or(start), direction, &sight, limit, bytes)?;
             Ok((reader.is_closed(&name)?, page))
         })
         .await?;

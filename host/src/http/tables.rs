@@ -5,6 +5,7 @@ use super::answer::{page_url, path_segment};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::reading::{Freshness, answered};
+use crate::access::Caller;
 use crate::store::{Bounds, Relation, Snapshot, cells, quoted};
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -14,10 +15,11 @@ use serde_json::json;
 /// `GET /projections/{name}/tables/{table}?col=eq.x&order=col.desc&limit=&offset=&select=`
 pub async fn read(
     State(app): State<App>,
+    caller: Caller,
     Path((name, table)): Path<(String, String)>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &name).await?;
+    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &caller, &name).await?;
     let Some(relation) = live.store.relations().iter().find(|relation| relation.name == table) else {
         let names: Vec<&str> = live.store.relations().iter().map(|relation| relation.name.as_str()).collect();
         let detail = format!("`{name}` has no table `{table}`; it has: {}", names.join(", "));

@@ -1,9 +1,18 @@
 use super::{Error, names};
 use rusqlite::Connection;
 
-/// Which events of the log are wanted.
+/// Which events of the log are wanted, by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Filter {
+pub struct Filter {
+    /// By what they are.
+    pub which: Which,
+    /// By who may read them.
+    pub sight: Sight,
+}
+
+/// Which events are wanted, by what they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Which {
     /// Every event.
     #[default]
     All,
@@ -25,6 +34,43 @@ pub enum Filter {
     },
 }
 
+/// Who reads: an internal event is readable only inside its module.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Sight {
+    /// Laterna itself, which passes on what it reads only through another filter.
+    #[default]
+    Everything,
+    /// Somebody inside this module: public events, and its internal ones.
+    Inside(String),
+    /// Somebody who belongs to no module: public events.
+    Outside,
+}
+
+impl Sight {
+    /// Whether an event of this module can be seen.
+    #[must_use]
+    pub fn sees(&self, internal: bool, module: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Inside(own) => !internal || own == module,
+            Self::Outside => !internal,
+        }
+    }
+}
+
+/// What a filter looks at in an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind<'a> {
+    /// Its type.
+    pub event_type: &'a str,
+    /// Its stream's category.
+    pub category: &'a str,
+    /// Its module; empty for none.
+    pub module: &'a str,
+    /// It is readable only inside its module.
+    pub internal: bool,
+}
+
 /// A filter in the log's numbers, as of now: a name that never came up yet has none, and matches nothing.
 pub(super) struct Numbered {
     /// Whether one list that matches is enough.
@@ -32,6 +78,16 @@ pub(super) struct Numbered {
     types: Option<Vec<i64>>,
     categories: Option<Vec<i64>>,
     modules: Option<Vec<i64>>,
+    /// The modules whose internal events are seen; `None`: all of them.
+    seen: Option<Option<i64>>,
+}
+
+/// A row's numbers that a filter looks at.
+pub(super) struct NumberedKind {
+    pub(super) event_type: i64,
+    pub(super) category: i64,
+    pub(super) module: i64,
+    pub(super) internal: bool,
 }
 
 /// A list of positions that an index holds: everything that a filter wants stands in one of its lists.
@@ -41,21 +97,38 @@ pub(super) enum Listed {
 }
 
 impl Filter {
-    /// Whether an event of this type, category and module is wanted.
+    /// Whether such an event is wanted.
     #[must_use]
-    pub fn wants(&self, event_type: &str, category: &str, module: &str) -> bool {
+    pub fn wants(&self, kind: &Kind<'_>) -> bool {
+        self.sight.sees(kind.internal, kind.module) && self.which.wants(kind)
+    }
+
+    pub(super) fn numbered(&self, connection: &Connection) -> Result<Numbered, Error> {
+        let seen = match &self.sight {
+            Sight::Everything => None,
+            Sight::Inside(module) => Some(names::find(connection, module)?),
+            Sight::Outside => Some(None),
+        };
+        Ok(Numbered { seen, ..self.which.numbered(connection)? })
+    }
+}
+
+impl Which {
+    fn wants(&self, kind: &Kind<'_>) -> bool {
         let among = |names: &[String], name: &str| names.iter().any(|known| known == name);
         let unless_empty = |names: &[String], name: &str| names.is_empty() || among(names, name);
         match self {
             Self::All => true,
-            Self::AnyOf { types, categories } => among(types, event_type) || among(categories, category),
+            Self::AnyOf { types, categories } => among(types, kind.event_type) || among(categories, kind.category),
             Self::AllOf { types, categories, modules } => {
-                unless_empty(types, event_type) && unless_empty(categories, category) && unless_empty(modules, module)
+                unless_empty(types, kind.event_type)
+                    && unless_empty(categories, kind.category)
+                    && unless_empty(modules, kind.module)
             }
         }
     }
 
-    pub(super) fn numbered(&self, connection: &Connection) -> Result<Numbered, Error> {
+    fn numbered(&self, connection: &Connection) -> Result<Numbered, Error> {
         let numbers = |names: &[String]| -> Result<Option<Vec<i64>>, Error> {
             let mut numbers = Vec::with_capacity(names.len());
             for name in names {
@@ -64,23 +137,28 @@ impl Filter {
             Ok(Some(numbers))
         };
         let unless_empty = |names: &[String]| if names.is_empty() { Ok(None) } else { numbers(names) };
+        let everything = Numbered { any: false, types: None, categories: None, modules: None, seen: None };
         Ok(match self {
-            Self::All => Numbered { any: false, types: None, categories: None, modules: None },
+            Self::All => everything,
             Self::AnyOf { types, categories } => {
-                Numbered { any: true, types: numbers(types)?, categories: numbers(categories)?, modules: None }
+                Numbered { any: true, types: numbers(types)?, categories: numbers(categories)?, ..everything }
             }
             Self::AllOf { types, categories, modules } => Numbered {
-                any: false,
                 types: unless_empty(types)?,
                 categories: unless_empty(categories)?,
                 modules: unless_empty(modules)?,
+                ..everything
             },
         })
     }
 }
 
 impl Numbered {
-    pub(super) fn wants(&self, event_type: i64, category: i64, module: i64) -> bool {
+    pub(super) fn wants(&self, kind: &NumberedKind) -> bool {
+        let NumberedKind { event_type, category, module, internal } = *kind;
+        if internal && self.seen.is_some_and(|seen| seen != Some(module)) {
+            return false;
+        }
         let in_list = |list: &Option<Vec<i64>>, number| list.as_ref().map(|list| list.contains(&number));
         let verdicts =
             [in_list(&self.types, event_type), in_list(&self.categories, category), in_list(&self.modules, module)];

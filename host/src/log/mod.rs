@@ -24,7 +24,7 @@ mod writer;
 pub use append::{Append, Appended, ClosedStream, Expected, Imported, Refusal, StreamAppend, StreamAppended};
 pub use error::Error;
 pub use event::{EventRef, NewEvent, StoredEvent, category, is_time};
-pub use filter::Filter;
+pub use filter::{Filter, Kind, Sight, Which};
 pub use reader::{Direction, Page, Reader, Scan};
 
 use std::path::{Path, PathBuf};

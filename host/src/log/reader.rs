@@ -1,7 +1,7 @@
 //! Reading: the events of a stream, or of the log in order from a position.
 
 use super::event::{EventRef, StoredEvent};
-use super::filter::{Filter, Listed};
+use super::filter::{Filter, Listed, NumberedKind, Sight};
 use super::judge;
 use super::names::Names;
 use super::{Error, schema};
@@ -96,7 +96,7 @@ impl Reader {
                 let position: i64 = position.get(0)?;
                 let mut rows = event.query([position])?;
                 if let Some(row) = rows.next()?
-                    && wanted.wants(row.get(5)?, row.get(16)?, row.get(7)?)
+                    && wanted.wants(&kind(row)?)
                     && !visit(view(row, connection, names)?)
                 {
                     return Ok(Scan { through: position.cast_unsigned(), more: true });
@@ -108,7 +108,7 @@ impl Reader {
             ))?;
             let mut rows = events.query(bounds)?;
             while let Some(row) = rows.next()? {
-                if wanted.wants(row.get(5)?, row.get(16)?, row.get(7)?) && !visit(view(row, connection, names)?) {
+                if wanted.wants(&kind(row)?) && !visit(view(row, connection, names)?) {
                     return Ok(Scan { through: row.get::<_, i64>(0)?.cast_unsigned(), more: true });
                 }
             }
@@ -147,7 +147,8 @@ impl Reader {
         Ok(Page { events, more: scan.more && scan.through < up_to, through: scan.through })
     }
 
-    /// A page of a stream's events from revision `from` on, in this direction; `None` where there is no such stream.
+    /// A page of a stream's events that `sight` may see, from revision `from` on, in this direction; `None` where there is no such
+    /// stream.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -156,6 +157,7 @@ impl Reader {
         stream: &str,
         from: u64,
         direction: Direction,
+        sight: &Sight,
         limit: usize,
         bytes: usize,
     ) -> Result<Option<Page>, Error> {
@@ -174,11 +176,14 @@ impl Reader {
         let mut page = Page { events: Vec::new(), more: false, through: 0 };
         let mut size = 0;
         while let Some(row) = rows.next()? {
+            let event = view(row, connection, names)?;
+            if !sight.sees(event.internal, event.module) {
+                continue;
+            }
             if page.events.len() == limit || size >= bytes {
                 page.more = true;
                 break;
             }
-            let event = view(row, connection, names)?;
             size += event.data.len() + event.metadata.len();
             page.through = page.through.max(event.position);
             page.events.push(event.into());
@@ -227,6 +232,11 @@ fn is_sparse(connection: &Connection, merged: &str, bounds: (i64, i64)) -> Resul
         last = row.get(0)?;
     }
     Ok(last - bounds.0 > PROBE * SPARSE)
+}
+
+/// What a filter looks at in a row of [`COLUMNS`].
+fn kind(row: &Row<'_>) -> Result<NumberedKind, Error> {
+    Ok(NumberedKind { event_type: row.get(5)?, category: row.get(16)?, module: row.get(7)?, internal: row.get(8)? })
 }
 
 /// Shows a row of [`COLUMNS`] as an event.

@@ -134,13 +134,6 @@ impl Batch {
         self.heads().get(index).map(|head| head[POSITION])
     }
 
-    /// The id and the type of the event at this place.
-    #[must_use]
-    pub fn name(&self, index: usize) -> Option<(&str, &str)> {
-        let head = self.heads().get(index)?;
-        Some((self.text(head[ID]), self.text(head[TYPE])))
-    }
-
     /// The place of the event with this position.
     #[must_use]
     pub fn index_of(&self, position: u64) -> Option<usize> {
@@ -157,26 +150,37 @@ impl Batch {
 
     /// Takes an event of another batch behind the others.
     pub fn push_from(&mut self, other: &Self, index: usize) {
-        let Some(head) = other.heads().get(index) else { return };
-        self.push(&Envelope {
+        other.get(index).into_iter().for_each(|event| self.push(&event));
+    }
+
+    /// The event at this place.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Envelope<'_>> {
+        let head = self.heads().get(index)?;
+        Some(Envelope {
             position: head[POSITION],
             revision: head[REVISION],
             // It was made from one.
             schema_version: head[SCHEMA_VERSION] as u32,
             recorded_at_us: head[RECORDED_AT].cast_signed(),
             internal: head[FLAGS] & 1 != 0,
-            source: other.text(head[SOURCE]),
-            id: other.text(head[ID]),
-            stream: other.text(head[STREAM]),
-            event_type: other.text(head[TYPE]),
-            module: other.text(head[MODULE]),
-            occurred_at: Some(other.text(head[OCCURRED_AT])),
-            correlation_id: other.text(head[CORRELATION_ID]),
-            causation_id: other.text(head[CAUSATION_ID]),
-            content_type: other.text(head[CONTENT_TYPE]),
-            data: other.slice(head[DATA]),
-            metadata: other.slice(head[METADATA]),
-        });
+            source: self.text(head[SOURCE]),
+            id: self.text(head[ID]),
+            stream: self.text(head[STREAM]),
+            event_type: self.text(head[TYPE]),
+            module: self.text(head[MODULE]),
+            occurred_at: Some(self.text(head[OCCURRED_AT])),
+            correlation_id: self.text(head[CORRELATION_ID]),
+            causation_id: self.text(head[CAUSATION_ID]),
+            content_type: self.text(head[CONTENT_TYPE]),
+            data: self.slice(head[DATA]),
+            metadata: self.slice(head[METADATA]),
+        })
+    }
+
+    /// The events, one by one.
+    pub fn iter(&self) -> impl Iterator<Item = Envelope<'_>> {
+        (0..self.len()).filter_map(|index| self.get(index))
     }
 
     /// The place of the first event behind this position.
@@ -228,6 +232,26 @@ impl Batch {
     fn text(&self, span: Span) -> &str {
         std::str::from_utf8(self.slice(span)).unwrap_or_default()
     }
+}
+
+/// The pieces of `bytes` that an upcaster answered, one for each of `events` events.
+pub(super) fn pieces(spans: &[u64], bytes: &[u8], events: usize) -> Result<Vec<Option<Vec<u8>>>, String> {
+    /// What stands for an event that is dropped.
+    const DROPPED: Span = Span::MAX;
+    if spans.len() != events {
+        return Err(format!("it answered for {} events, and was given {events}", spans.len()));
+    }
+    let piece = |span: &Span| {
+        let (offset, length) = ((*span >> 32) as usize, *span as u32 as usize);
+        bytes.get(offset..).and_then(|rest| rest.get(..length)).map(<[u8]>::to_vec)
+    };
+    spans
+        .iter()
+        .map(|span| match span {
+            &DROPPED => Ok(None),
+            span => piece(span).map(Some).ok_or_else(|| "it points at data that is not there".to_owned()),
+        })
+        .collect()
 }
 
 /// A moment as RFC 3339 with microseconds, `2010-12-01T08:26:00.000000Z`.

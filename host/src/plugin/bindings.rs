@@ -6,5 +6,15 @@ wasmtime::component::bindgen!({
     world: "projection",
 });
 
+mod upcaster {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "upcaster",
+        with: { "laterna:plugin/types@0.1.0": super::laterna::plugin::types },
+    });
+}
+
 pub use self::exports::laterna::plugin::fold;
 pub use self::laterna::plugin::types;
+pub use self::upcaster::UpcasterPre;
+pub use self::upcaster::exports::laterna::plugin::upcast;

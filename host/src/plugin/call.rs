@@ -1,9 +1,9 @@
 //! One call of a component: a fresh instance, one budget, and a verdict that tells the component's faults from the machine's.
 
-use super::batch::Batch;
+use super::batch::{self, Batch};
 use super::bindings::types::Value as Cell;
-use super::bindings::{Projection, ProjectionPre, fold};
-use super::component::Plugin;
+use super::bindings::{Projection, ProjectionPre, UpcasterPre, fold, upcast};
+use super::component::{Plugin, Upcaster};
 use super::engine::{Engine, Limits};
 use super::wasi::Stderr;
 use rusqlite::types::{Value, ValueRef};
@@ -119,9 +119,58 @@ pub enum Verdict {
         /// The limit.
         bytes: usize,
     },
-    /// It did through SQL what it must not.
+    /// It did through SQL what it must not, or answered what it must not.
     #[error("{0}")]
     Forbidden(String),
+    /// An event is of a version that the component does not handle, and no upcaster leads to the one that it does.
+    #[error("{event_type} has version {version}, and the component handles version {handled}: {}", if version < handled {
+        "no upcaster leads from there. Drop one that does"
+    } else {
+        "versions are not led back. Drop a release of the component that handles it"
+    })]
+    UnknownVersion {
+        /// The event's position.
+        position: u64,
+        /// Its type.
+        event_type: String,
+        /// Its version, as far as upcasters led it.
+        version: u32,
+        /// The version that the component's manifest names.
+        handled: u32,
+    },
+    /// An upcaster could not bring an event further.
+    #[error("the upcaster `{upcaster}`: {verdict}")]
+    Upcaster {
+        /// Its name.
+        upcaster: String,
+        /// What it did wrong.
+        verdict: Box<Verdict>,
+    },
+}
+
+impl Verdict {
+    /// All that [`code`](Self::code) answers.
+    pub const CODES: &[&str] = &["event-failed", "unknown-version"];
+
+    /// Its stable name, with a page in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownVersion { .. } => "unknown-version",
+            _ => "event-failed",
+        }
+    }
+
+    /// The event that is named as the one at fault: a hint, since a component may name any.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        match self {
+            Self::Failed { position, .. } => *position,
+            Self::UnknownVersion { position, .. } => Some(*position),
+            Self::Upcaster { verdict, .. } => verdict.position(),
+            _ => None,
+        }
+    }
 }
 
 fn after_colon(text: &str) -> String {
@@ -189,13 +238,57 @@ impl Call {
     }
 }
 
-/// Asks a component what it is.
+/// Asks a projection what it is.
 pub(super) fn describe(
     engine: &Engine,
     limits: &Limits,
     pre: &ProjectionPre<Call>,
 ) -> Result<fold::Manifest, CallError> {
-    run(engine, limits, pre, None, |component, store| component.laterna_plugin_fold().call_describe(store)).1
+    let ask = |mut store: &mut Store<Call>| {
+        let component = pre.instantiate(&mut store)?;
+        component.laterna_plugin_fold().call_describe(store)
+    };
+    run(engine, limits, None, ask).1
+}
+
+/// Asks an upcaster what it is.
+pub(super) fn describe_upcaster(
+    engine: &Engine,
+    limits: &Limits,
+    pre: &UpcasterPre<Call>,
+) -> Result<upcast::Manifest, CallError> {
+    let ask = |mut store: &mut Store<Call>| {
+        let component = pre.instantiate(&mut store)?;
+        component.laterna_plugin_upcast().call_describe(store)
+    };
+    run(engine, limits, None, ask).1
+}
+
+impl Upcaster {
+    /// Brings each event of a batch one version further; answers for each its new data, or `None` where it is dropped.
+    ///
+    /// # Errors
+    /// What the component or the machine did wrong.
+    pub fn upcast(&self, batch: &Batch) -> Result<Vec<Option<Vec<u8>>>, CallError> {
+        let ask = |mut store: &mut Store<Call>| {
+            let component = self.pre.instantiate(&mut store)?;
+            component.laterna_plugin_upcast().call_upcast(store, &batch.wit)
+        };
+        let answered = run(&self.engine, &self.limits, None, ask).1.and_then(|answered| {
+            answered.map_err(|failure| {
+                Verdict::Failed { position: failure.position, message: in_a_line(&failure.message) }.into()
+            })
+        });
+        let upcasted = answered.and_then(|upcast::Upcasted { data, bytes }| {
+            batch::pieces(&data, &bytes, batch.len()).map_err(|wrong| Verdict::Forbidden(wrong).into())
+        });
+        upcasted.map_err(|error| match error {
+            CallError::Verdict(verdict) => {
+                Verdict::Upcaster { upcaster: self.manifest().name.clone(), verdict: Box::new(verdict) }.into()
+            }
+            other => other,
+        })
+    }
 }
 
 impl Plugin {
@@ -246,7 +339,11 @@ impl Plugin {
         database: D,
         call: impl FnOnce(&Projection, &mut Store<Call>) -> wasmtime::Result<T>,
     ) -> (D, Result<T, CallError>) {
-        let (state, outcome) = run(&self.engine, &self.limits, &self.pre, Some(Box::new(database)), call);
+        let ask = |mut store: &mut Store<Call>| {
+            let component = self.pre.instantiate(&mut store)?;
+            call(&component, store)
+        };
+        let (state, outcome) = run(&self.engine, &self.limits, Some(Box::new(database)), ask);
         let database: Option<Box<dyn Any>> = state.database.map(|database| database as _);
         match database.and_then(|database| database.downcast().ok()) {
             Some(database) => (*database, outcome),
@@ -259,16 +356,12 @@ impl Plugin {
 fn run<T>(
     engine: &Engine,
     limits: &Limits,
-    pre: &ProjectionPre<Call>,
     database: Option<Box<dyn Database>>,
-    call: impl FnOnce(&Projection, &mut Store<Call>) -> wasmtime::Result<T>,
+    call: impl FnOnce(&mut Store<Call>) -> wasmtime::Result<T>,
 ) -> (Call, Result<T, CallError>) {
     let mut store = Store::new(engine.wasmtime(), Call::new(database, limits));
     store.limiter(|call| &mut call.memory);
-    let outcome = store
-        .set_fuel(limits.fuel)
-        .and_then(|()| pre.instantiate(&mut store))
-        .and_then(|component| call(&component, &mut store));
+    let outcome = store.set_fuel(limits.fuel).and_then(|()| call(&mut store));
     let state = store.into_data();
     let outcome = outcome.map_err(|error| judge(&error, &state, limits));
     (state, outcome)

@@ -1,9 +1,9 @@
-//! From bytes to a component that can be run: [`Compiled`], then [`Linked`], then [`Plugin`].
+//! From bytes to a component that can be run: [`Compiled`], then [`Linked`], then [`Loaded`].
 
-use super::bindings::ProjectionPre;
+use super::bindings::{ProjectionPre, UpcasterPre};
 use super::call::{self, Call, CallError, in_a_line};
 use super::engine::{Engine, Limits};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, UpcasterManifest};
 use super::{cache, sql, wasi};
 use wasmtime::component::Component;
 
@@ -31,8 +31,11 @@ pub enum LoadError {
     #[error("the component imports what Laterna does not offer: {0}")]
     Imports(String),
     /// It is of another world.
-    #[error("the component is not a projection: it does not export `{FOLD}`")]
+    #[error("the component is neither a projection nor an upcaster: it exports neither `{FOLD}` nor `{UPCAST}`")]
     Exports,
+    /// It is an upcaster, where a projection is wanted.
+    #[error("the component is an upcaster, and no projection")]
+    NoProjection,
     /// It has the right names with other types.
     #[error("the component was built against another version of the contract: {0}")]
     Contract(String),
@@ -46,6 +49,8 @@ pub enum LoadError {
 
 /// What every projection exports.
 const FOLD: &str = "laterna:plugin/fold@0.1.0";
+/// What every upcaster exports.
+const UPCAST: &str = "laterna:plugin/upcast@0.1.0";
 
 /// Valid WebAssembly, compiled.
 pub struct Compiled {
@@ -59,11 +64,36 @@ pub struct Compiled {
 pub struct Linked {
     engine: Engine,
     limits: Limits,
-    pre: ProjectionPre<Call>,
+    pre: Pre,
     digest: String,
 }
 
-/// A component that can be run.
+/// A component of one of the worlds, ready to be made an instance of.
+enum Pre {
+    Projection(ProjectionPre<Call>),
+    Upcaster(UpcasterPre<Call>),
+}
+
+/// A component that can be run, by its world.
+#[derive(Clone)]
+pub enum Loaded {
+    /// Folds events into a read model.
+    Projection(Plugin),
+    /// Brings events of older versions further.
+    Upcaster(Upcaster),
+}
+
+/// An upcaster that can be run.
+#[derive(Clone)]
+pub struct Upcaster {
+    pub(super) engine: Engine,
+    pub(super) limits: Limits,
+    pub(super) pre: UpcasterPre<Call>,
+    manifest: UpcasterManifest,
+    digest: String,
+}
+
+/// A projection that can be run.
 #[derive(Clone)]
 pub struct Plugin {
     pub(super) engine: Engine,
@@ -102,21 +132,28 @@ impl Compiled {
     pub fn link(self) -> Result<Linked, LoadError> {
         let Self { engine, limits, component, digest } = self;
         let contract = component.component_type();
+        let exports = |wanted| contract.exports(engine.wasmtime()).any(|(name, _)| name == wanted);
+        let (is_projection, is_upcaster) = (exports(FOLD), exports(UPCAST));
+        // An upcaster has no store.
+        let has_store = is_projection || !is_upcaster;
         let foreign: Vec<String> = contract
             .imports(engine.wasmtime())
             .map(|(name, _)| name.to_owned())
-            .filter(|name| !sql::offers(name) && !wasi::offers(name))
+            .filter(|name| !(sql::offers(name) && (has_store || sql::is_types(name))) && !wasi::offers(name))
             .collect();
         if !foreign.is_empty() {
             return Err(LoadError::Imports(in_a_line(&foreign.join(", "))));
         }
-        if contract.exports(engine.wasmtime()).all(|(name, _)| name != FOLD) {
+        if !is_projection && !is_upcaster {
             return Err(LoadError::Exports);
         }
         let mismatch = |error: wasmtime::Error| LoadError::Contract(in_a_line(&format!("{error:#}")));
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
-        let pre = ProjectionPre::new(pre).map_err(mismatch)?;
-        Ok(Linked { engine, limits, pre, digest })
+        let pre = match is_projection {
+            true => ProjectionPre::new(pre).map(Pre::Projection),
+            false => UpcasterPre::new(pre).map(Pre::Upcaster),
+        };
+        Ok(Linked { engine, limits, pre: pre.map_err(mismatch)?, digest })
     }
 }
 
@@ -125,21 +162,85 @@ impl Linked {
     ///
     /// # Errors
     /// It fails to, or what it says does not hold.
-    pub fn describe(self) -> Result<Plugin, LoadError> {
+    pub fn describe(self) -> Result<Loaded, LoadError> {
         let Self { engine, limits, pre, digest } = self;
-        let described = call::describe(&engine, &limits, &pre).map_err(LoadError::Describe)?;
-        let manifest = Manifest::check(described).map_err(|error| LoadError::Manifest(in_a_line(&error)))?;
-        Ok(Plugin { engine, limits, pre, manifest, digest })
+        let wrong = |error: String| LoadError::Manifest(in_a_line(&error));
+        match pre {
+            Pre::Projection(pre) => {
+                let described = call::describe(&engine, &limits, &pre).map_err(LoadError::Describe)?;
+                let manifest = Manifest::check(described).map_err(wrong)?;
+                Ok(Loaded::Projection(Plugin { engine, limits, pre, manifest, digest }))
+            }
+            Pre::Upcaster(pre) => {
+                let described = call::describe_upcaster(&engine, &limits, &pre).map_err(LoadError::Describe)?;
+                let manifest = UpcasterManifest::check(described).map_err(wrong)?;
+                Ok(Loaded::Upcaster(Upcaster { engine, limits, pre, manifest, digest }))
+            }
+        }
     }
 }
 
-impl Plugin {
+impl Loaded {
     /// All three steps. What it may use from now on is fixed with it.
     ///
     /// # Errors
     /// As of each step.
     pub fn load(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         Compiled::new(engine, bytes, limits)?.link()?.describe()
+    }
+
+    /// What it calls itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Projection(plugin) => &plugin.manifest.name,
+            Self::Upcaster(upcaster) => &upcaster.manifest.name,
+        }
+    }
+
+    /// The BLAKE3 digest of its file, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        match self {
+            Self::Projection(plugin) => &plugin.digest,
+            Self::Upcaster(upcaster) => &upcaster.digest,
+        }
+    }
+
+    /// Its semantic version, for people.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        match self {
+            Self::Projection(plugin) => &plugin.manifest.version,
+            Self::Upcaster(upcaster) => &upcaster.manifest.version,
+        }
+    }
+}
+
+impl Upcaster {
+    /// What it says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &UpcasterManifest {
+        &self.manifest
+    }
+
+    /// The BLAKE3 digest of its file, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+impl Plugin {
+    /// Loads what must be a projection.
+    ///
+    /// # Errors
+    /// As of [`Loaded::load`], or it is none.
+    pub fn load(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
+        match Loaded::load(engine, bytes, limits)? {
+            Loaded::Projection(plugin) => Ok(plugin),
+            Loaded::Upcaster(_) => Err(LoadError::NoProjection),
+        }
     }
 
     /// What it says of itself.

@@ -1,7 +1,7 @@
 //! What a component says of itself, checked.
 
-use super::bindings::fold;
 use super::bindings::types::Value;
+use super::bindings::{fold, upcast};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -22,6 +22,69 @@ pub struct Manifest {
     pub typed_tables: Vec<String>,
     /// What can be asked of it by name.
     pub queries: Vec<NamedQuery>,
+    /// Who may query it.
+    pub visibility: Visibility,
+    /// What becomes of an event that it cannot apply.
+    pub on_failure: OnFailure,
+    /// Which events keep their order among each other.
+    pub sequence: Sequence,
+}
+
+/// Who may query a read model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Visibility {
+    /// Every reader.
+    Public,
+    /// Readers of its component's module.
+    Internal,
+}
+
+/// What becomes of an event that a component cannot apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The projection halts before it.
+    Halt,
+    /// It is set aside with the later ones of its sequence.
+    Park,
+}
+
+/// Which events keep their order among each other. Where an event has nothing of the kind, its stream counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sequence {
+    /// Those of a stream.
+    Stream,
+    /// Those with the same correlation id.
+    Correlation,
+    /// Those with the same value at this JSON pointer (RFC 6901) into their data.
+    Data(String),
+}
+
+/// An upcaster's manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpcasterManifest {
+    /// The component's name.
+    pub name: String,
+    /// Its semantic version, for people.
+    pub version: String,
+    /// What it is for.
+    pub description: String,
+    /// What it brings further.
+    pub steps: Vec<Step>,
+}
+
+/// Events of one type and version that an upcaster makes the next version of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The version that it takes; it gives the next one.
+    pub from_version: u32,
+    /// What changed between the two.
+    pub why: String,
 }
 
 /// Events that a component consumes.
@@ -30,6 +93,9 @@ pub struct Subscription {
     /// Which.
     #[serde(flatten)]
     pub what: Selector,
+    /// The version of the type that the component handles; `None`: as far as upcasters lead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     /// Why.
     pub why: String,
 }
@@ -94,7 +160,18 @@ const LIST: usize = 1_000;
 impl Manifest {
     /// Takes over what a component described.
     pub(super) fn check(described: fold::Manifest) -> Result<Self, String> {
-        let fold::Manifest { name, version, description, consumes, schema, typed_tables, queries } = described;
+        let fold::Manifest {
+            name,
+            version,
+            description,
+            consumes,
+            schema,
+            typed_tables,
+            queries,
+            visibility,
+            on_failure,
+            sequence,
+        } = described;
         check_name("the component's name", &name)?;
         check_version(&version)?;
         check_size("the description", &description, TEXT_BYTES)?;
@@ -106,7 +183,101 @@ impl Manifest {
         let consumes = consumes.into_iter().map(check_subscription).collect::<Result<Vec<_>, _>>()?;
         let queries = queries.into_iter().map(check_query).collect::<Result<Vec<_>, _>>()?;
         check_distinct("query", queries.iter().map(|query| &query.name))?;
-        Ok(Self { name, version, description, consumes, schema, typed_tables, queries })
+        let types = consumes.iter().filter_map(|subscription| match &subscription.what {
+            Selector::Type(name) => Some(name),
+            Selector::Category(_) => None,
+        });
+        check_distinct("subscription to type", types)?;
+        let visibility = match visibility {
+            fold::Visibility::Public => Visibility::Public,
+            fold::Visibility::Internal => Visibility::Internal,
+        };
+        let on_failure = match on_failure {
+            fold::OnFailure::Halt => OnFailure::Halt,
+            fold::OnFailure::Park => OnFailure::Park,
+        };
+        let sequence = check_sequence(sequence)?;
+        let manifest = Self {
+            name,
+            version,
+            description,
+            consumes,
+            schema,
+            typed_tables,
+            queries,
+            visibility,
+            on_failure,
+            sequence,
+        };
+        Ok(manifest)
+    }
+
+    /// The version of a type that the component handles, where it says.
+    #[must_use]
+    pub fn handles(&self, event_type: &str) -> Option<u32> {
+        let mut subscriptions = self.consumes.iter();
+        subscriptions
+            .find(|subscription| matches!(&subscription.what, Selector::Type(name) if name == event_type))?
+            .version
+    }
+}
+
+impl UpcasterManifest {
+    /// Takes over what a component described.
+    pub(super) fn check(described: upcast::Manifest) -> Result<Self, String> {
+        let upcast::Manifest { name, version, description, steps } = described;
+        check_name("the component's name", &name)?;
+        check_version(&version)?;
+        check_size("the description", &description, TEXT_BYTES)?;
+        if steps.is_empty() || steps.len() > LIST {
+            return Err(format!("it has {} steps; it must have from 1 to {LIST}", steps.len()));
+        }
+        let mut seen = BTreeSet::new();
+        for upcast::Step { event_type, from_version, why } in &steps {
+            if event_type.is_empty() {
+                return Err("a step has a type without a name".to_owned());
+            }
+            check_size("a step's type", event_type, TEXT_BYTES)?;
+            check_size("a step's reason", why, TEXT_BYTES)?;
+            if *from_version == 0 || *from_version == u32::MAX {
+                return Err(format!("a step of {event_type} is from version {from_version}: versions count from 1"));
+            }
+            if !seen.insert((event_type, from_version)) {
+                return Err(format!("it has two steps from version {from_version} of {event_type}"));
+            }
+        }
+        let steps = steps.into_iter().map(|upcast::Step { event_type, from_version, why }| Step {
+            event_type,
+            from_version,
+            why,
+        });
+        Ok(Self { name, version, description, steps: steps.collect() })
+    }
+
+    /// Whether it could bring events further that a component with this manifest consumes.
+    #[must_use]
+    pub fn feeds(&self, consumer: &Manifest) -> bool {
+        let mut by_name = consumer.consumes.iter().map(|subscription| match &subscription.what {
+            Selector::Type(name) => Some(name),
+            // Which types its streams hold, nobody knows.
+            Selector::Category(_) => None,
+        });
+        consumer.consumes.is_empty()
+            || by_name.any(|name| name.is_none_or(|name| self.steps.iter().any(|step| step.event_type == *name)))
+    }
+}
+
+fn check_sequence(sequence: fold::Sequence) -> Result<Sequence, String> {
+    match sequence {
+        fold::Sequence::ByStream => Ok(Sequence::Stream),
+        fold::Sequence::ByCorrelation => Ok(Sequence::Correlation),
+        fold::Sequence::ByData(pointer) => {
+            check_size("its sequence's pointer", &pointer, TEXT_BYTES)?;
+            if pointer.starts_with('/') {
+                return Ok(Sequence::Data(pointer));
+            }
+            Err(format!("its sequence is by `{pointer}`: write a JSON pointer into the data, such as `/customer_id`"))
+        }
     }
 }
 
@@ -121,7 +292,14 @@ fn check_subscription(subscription: fold::Subscription) -> Result<Subscription, 
     }
     check_size("a subscription's name", name, TEXT_BYTES)?;
     check_size("a subscription's reason", &subscription.why, TEXT_BYTES)?;
-    Ok(Subscription { what, why: subscription.why })
+    match (&what, subscription.version) {
+        (Selector::Category(name), Some(_)) => {
+            return Err(format!("it handles a version of the category `{name}`: only types have versions"));
+        }
+        (_, Some(0)) => return Err(format!("it handles version 0 of {name}: versions count from 1")),
+        _ => {}
+    }
+    Ok(Subscription { version: subscription.version, what, why: subscription.why })
 }
 
 fn check_query(query: fold::NamedQuery) -> Result<NamedQuery, String> {

@@ -78,6 +78,11 @@ pub(super) fn offers(import: &str) -> bool {
     import == SQL || import == TYPES
 }
 
+/// Whether an import is of the contract's types alone, which every world shares.
+pub(super) fn is_types(import: &str) -> bool {
+    import == TYPES
+}
+
 pub(super) fn define(linker: &mut Linker<Call>) -> Result<(), wasmtime::Error> {
     linker.instance(TYPES)?;
     let mut sql = linker.instance(SQL)?;

@@ -1,7 +1,10 @@
 //! A batch and its checkpoint in one transaction; a batch that fails is narrowed down to its event.
 
+use super::Terms;
 use super::feed::Piece;
-use crate::plugin::{Batch, CallError, Plugin, Verdict};
+use super::parking::{Parking, Split};
+use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict};
+use crate::store::parked::{Aside, Fault};
 use crate::store::{self, Durability, Progress, Session, Store};
 use serde::Serialize;
 use std::ops::Range;
@@ -21,6 +24,22 @@ pub enum Halt {
         event_type: String,
         /// What the component did.
         reason: String,
+        /// The module inside which alone the event is readable; `None` for a public one.
+        #[serde(skip)]
+        internal_to: Option<String>,
+    },
+    /// No more events may be set aside. The same on every machine, until some are given up.
+    #[error("{limit} events are set aside, and the one at position {position} would be one more: {reason}")]
+    TooManyParked {
+        /// The event's position.
+        position: u64,
+        /// How many may be set aside.
+        limit: u64,
+        /// Why this one would be.
+        reason: String,
+        /// As above.
+        #[serde(skip)]
+        internal_to: Option<String>,
     },
     /// The machine cannot go on: a full disk, say. No event is to blame.
     #[error("after position {position}: {reason}")]
@@ -33,19 +52,53 @@ pub enum Halt {
 }
 
 impl Halt {
+    /// Its words as far as they are for anybody.
+    #[must_use]
+    pub fn for_anybody(&self) -> String {
+        match self.internal_to() {
+            None => self.to_string(),
+            Some(_) => "an event that is internal to its module is at fault".to_owned(),
+        }
+    }
+
+    /// The module inside which alone its words may be read, where they tell of an internal event.
+    #[must_use]
+    pub fn internal_to(&self) -> Option<&str> {
+        match self {
+            Self::EventFailed { internal_to, .. } | Self::TooManyParked { internal_to, .. } => internal_to.as_deref(),
+            Self::Machine { .. } => None,
+        }
+    }
+
     /// Its stable name, with a page in `docs/errors/`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::EventFailed { .. } => "event-failed",
+            Self::TooManyParked { .. } => "too-many-parked",
             Self::Machine { .. } => "machine",
         }
+    }
+}
+
+/// Why a batch was not folded; nothing of it was.
+enum Failed {
+    Call(CallError),
+    /// More of it would be set aside than may be.
+    TooManyParked,
+}
+
+impl Failed {
+    fn machine(error: &store::Error) -> Self {
+        Self::Call(CallError::Machine(error.to_string()))
     }
 }
 
 /// Folds pieces of the log into a store.
 pub(super) struct Folder {
     plugin: Plugin,
+    upcasting: Upcasting,
+    parking: Parking,
     store: Store,
     /// `None` only while a call has it.
     session: Option<Session>,
@@ -57,13 +110,16 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn new(
         plugin: Plugin,
+        terms: &Terms,
         store: Store,
         durability: Durability,
         checkpoint_positions: u64,
     ) -> Result<Self, store::Error> {
-        let session = Some(store.fold(durability)?);
-        let progress = store.progress();
-        Ok(Self { plugin, store, session, progress, checkpoint_positions, durability })
+        let session = store.fold(durability)?;
+        let mut parking = Parking::new(plugin.manifest(), terms.parked_events, terms.discarded.clone());
+        parking.load(&session)?;
+        let (session, progress, upcasting) = (Some(session), store.progress(), terms.upcasting.clone());
+        Ok(Self { plugin, upcasting, parking, store, session, progress, checkpoint_positions, durability })
     }
 
     /// The position up to which the store is the fold of the log.
@@ -94,7 +150,7 @@ impl Folder {
         }
         match self.attempt(&piece.batch, piece.through) {
             Ok(()) => Ok(()),
-            Err(error) => self.narrow(&piece.batch, piece.through, error),
+            Err(failed) => self.narrow(&piece.batch, piece.through, failed),
         }
     }
 
@@ -122,12 +178,12 @@ impl Folder {
     /// Applies a batch that failed as a whole: first around the event that the component named, then by halves. Only a batch of one
     /// convicts its event; what the component says is a hint. What the machine could not do is narrowed down as well, so that the
     /// store is the fold up to the event before it, whatever the size of the batch.
-    fn narrow(&mut self, batch: &Batch, through: u64, error: CallError) -> Result<(), Halt> {
-        if let (1, Some(position), Some((event_id, event_type))) = (batch.len(), batch.position(0), batch.name(0)) {
-            return Err(self.halt(position, event_id, event_type, error));
+    fn narrow(&mut self, batch: &Batch, through: u64, failed: Failed) -> Result<(), Halt> {
+        if let (1, Some(event)) = (batch.len(), batch.get(0)) {
+            return self.convict(&event, through, failed);
         }
-        let named = match error {
-            CallError::Verdict(Verdict::Failed { position: Some(position), .. }) => batch.index_of(position),
+        let named = match &failed {
+            Failed::Call(CallError::Verdict(verdict)) => verdict.position().and_then(|at| batch.index_of(at)),
             _ => None,
         };
         let parts: Vec<Range<usize>> = match named {
@@ -147,48 +203,119 @@ impl Folder {
         let through = through.unwrap_or_default();
         match self.attempt(&whole, through) {
             Ok(()) => Ok(()),
-            Err(error) if part.len() == 1 => self.narrow(&whole, through, error),
+            Err(failed) if part.len() == 1 => self.narrow(&whole, through, failed),
             Err(_) => halves(0..whole.len()).into_iter().try_for_each(|half| self.fold_part(&whole, half, through)),
         }
     }
 
-    /// What an event that alone cannot be applied means. Everything before it is in the store, and what stands between was not for
-    /// the component: its fold stands right before the event.
-    fn halt(&mut self, position: u64, event_id: &str, event_type: &str, error: CallError) -> Halt {
-        if let Err(halt) = self.advance(position - 1) {
-            return halt;
+    /// What an event that alone cannot be applied means: it is set aside, or everything ends before it. Everything before it is in the
+    /// store, and what stands between was not for the component: its fold stands right before the event.
+    fn convict(&mut self, event: &Envelope<'_>, through: u64, failed: Failed) -> Result<(), Halt> {
+        let internal_to = event.internal.then(|| event.module.to_owned());
+        let reason = match failed {
+            Failed::Call(CallError::Verdict(verdict)) if self.parking.parks() => {
+                match self.park(event, through, &verdict) {
+                    Ok(()) => return Ok(()),
+                    Err(Failed::TooManyParked) => verdict.to_string(),
+                    Err(Failed::Call(error)) => {
+                        self.advance(event.position - 1)?;
+                        return Err(self.machine(error.to_string()));
+                    }
+                }
+            }
+            Failed::Call(CallError::Verdict(verdict)) => {
+                self.advance(event.position - 1)?;
+                return Err(Halt::EventFailed {
+                    position: event.position,
+                    event_id: event.id.to_owned(),
+                    event_type: event.event_type.to_owned(),
+                    reason: verdict.to_string(),
+                    internal_to,
+                });
+            }
+            Failed::Call(other) => {
+                self.advance(event.position - 1)?;
+                let Envelope { id, event_type, position, .. } = event;
+                return Err(self.machine(format!("event {id} ({event_type}) at position {position}: {other}")));
+            }
+            Failed::TooManyParked => "an earlier event of its sequence could not be applied".to_owned(),
+        };
+        self.advance(event.position - 1)?;
+        Err(Halt::TooManyParked { position: event.position, limit: self.parking.limit(), reason, internal_to })
+    }
+
+    /// Sets an event aside that alone cannot be applied, and moves beyond it.
+    fn park(&mut self, event: &Envelope<'_>, through: u64, verdict: &Verdict) -> Result<(), Failed> {
+        let sequence = self.parking.sequence_of(event);
+        if !self.parking.has_room(std::iter::once(&*sequence)) {
+            return Err(Failed::TooManyParked);
         }
-        match error {
-            CallError::Verdict(verdict) => Halt::EventFailed {
-                position,
-                event_id: event_id.to_owned(),
-                event_type: event_type.to_owned(),
-                reason: verdict.to_string(),
-            },
-            other => self.machine(format!("event {event_id} ({event_type}) at position {position}: {other}")),
+        let reason = verdict.to_string();
+        let fault = Fault {
+            code: verdict.code(),
+            reason: &reason,
+            event_id: event.id,
+            event_type: event.event_type,
+            stream: event.stream,
+            module: event.module,
+            internal: event.internal,
+        };
+        let aside = Aside {
+            sequence: &sequence,
+            position: event.position,
+            discarded: self.parking.is_discarded(&sequence),
+            // One whose upcaster fails may follow on one that is set aside already.
+            fault: (!self.parking.is_parked(&sequence)).then_some(fault),
+        };
+        let Some(session) = &mut self.session else { return Err(Failed::Call(gone())) };
+        let written = session.begin().and_then(|()| session.set_aside(&aside)).and_then(|()| session.commit(through));
+        if let Err(error) = written {
+            session.roll_back();
+            return Err(Failed::machine(&error));
         }
+        tracing::info!(
+            projection = self.plugin.manifest().name,
+            position = event.position,
+            sequence = &*sequence,
+            reason,
+            "an event is set aside"
+        );
+        self.parking.count(std::iter::once(&*sequence));
+        self.report(Progress { written: through, applied: through });
+        Ok(())
     }
 
     /// Applies a batch and writes the checkpoint with it, or leaves the store as it was.
-    fn attempt(&mut self, batch: &Batch, through: u64) -> Result<(), CallError> {
-        let machine = |error: store::Error| CallError::Machine(error.to_string());
-        let Some(mut session) = self.session.take() else {
-            return Err(CallError::Machine("the store's session is gone".to_owned()));
-        };
+    fn attempt(&mut self, batch: &Batch, through: u64) -> Result<(), Failed> {
+        let upcasted = self.upcasting.upcast(batch).map_err(Failed::Call)?;
+        let Split { goes_on, aside } = self.parking.split(upcasted);
+        if !self.parking.has_room(aside.iter().map(|(sequence, _)| sequence.as_str())) {
+            return Err(Failed::TooManyParked);
+        }
+        let Some(mut session) = self.session.take() else { return Err(Failed::Call(gone())) };
         if let Err(error) = session.begin() {
             self.session = Some(session);
-            return Err(machine(error));
+            return Err(Failed::machine(&error));
         }
-        let (mut session, applied) = self.plugin.apply(batch, session);
+        let (mut session, applied) =
+            if goes_on.is_empty() { (session, Ok(())) } else { self.plugin.apply(&goes_on, session) };
         let outcome = match applied {
-            Ok(()) => session.commit(through).map_err(machine),
-            Err(error) => {
-                session.roll_back();
-                Err(error)
-            }
+            Ok(()) => aside
+                .iter()
+                .try_for_each(|(sequence, position)| {
+                    let discarded = self.parking.is_discarded(sequence);
+                    session.set_aside(&Aside { sequence, position: *position, discarded, fault: None })
+                })
+                .and_then(|()| session.commit(through))
+                .map_err(|error| Failed::machine(&error)),
+            Err(error) => Err(Failed::Call(error)),
         };
+        if outcome.is_err() {
+            session.roll_back();
+        }
         self.session = Some(session);
         if outcome.is_ok() {
+            self.parking.count(aside.iter().map(|(sequence, _)| sequence.as_str()));
             self.report(Progress { written: through, applied: through });
         }
         outcome
@@ -202,6 +329,10 @@ impl Folder {
     pub(super) fn machine(&self, reason: String) -> Halt {
         Halt::Machine { position: self.progress.applied, reason }
     }
+}
+
+fn gone() -> CallError {
+    CallError::Machine("the store's session is gone".to_owned())
 }
 
 fn halves(range: Range<usize>) -> [Range<usize>; 2] {

@@ -7,6 +7,7 @@
 //! * `window`: pieces of the log that are read once for all who stand close together
 //! * `feed`: the log, filtered, as batches ahead of the one who folds
 //! * `pace`: how far one may fold for now
+//! * [`parking`]: which events are set aside
 //! * `fold`: a batch and its checkpoint in one transaction; a failing one narrowed down to its event
 //! * `database`: a store's session as a component sees it
 //! * `replay`: events that stand in no log, folded here and now
@@ -16,17 +17,19 @@ mod database;
 mod feed;
 mod fold;
 mod pace;
+pub mod parking;
 mod replay;
 mod running;
 mod window;
 
 pub use fold::Halt;
 pub use pace::Held;
+pub use parking::Discarded;
 pub use replay::replay;
 pub use running::{Error, Running, State};
 
-use crate::log::{Filter, Log};
-use crate::plugin::{Batch, Manifest, Selector};
+use crate::log::{Filter, Log, Sight, Which};
+use crate::plugin::{Batch, Manifest, Selector, Upcasting};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use window::Window;
@@ -50,6 +53,30 @@ impl Projector {
             piece_bytes: options.batch_bytes,
         });
         Self { log: log.clone(), options: options.clone(), window: Arc::new(window), runtime: Handle::current() }
+    }
+}
+
+/// What a release folds by, besides its component: fixed with it, but for what an operator gives up.
+#[derive(Clone)]
+pub struct Terms {
+    /// The module that it belongs to; empty for none.
+    pub module: String,
+    /// How older versions of events come to the one that the component handles.
+    pub upcasting: Upcasting,
+    /// Events that may be set aside; beyond it the projection halts.
+    pub parked_events: u64,
+    /// The sequences that were given up.
+    pub discarded: Discarded,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            module: String::new(),
+            upcasting: Upcasting::default(),
+            parked_events: 1_000,
+            discarded: Discarded::default(),
+        }
     }
 }
 
@@ -86,12 +113,9 @@ impl Options {
     }
 }
 
-/// What of the log a component consumes.
+/// What of the log a component of this module consumes.
 #[must_use]
-pub fn consumed(manifest: &Manifest) -> Filter {
-    if manifest.consumes.is_empty() {
-        return Filter::All;
-    }
+pub fn consumed(manifest: &Manifest, module: &str) -> Filter {
     let (mut types, mut categories) = (Vec::new(), Vec::new());
     for subscription in &manifest.consumes {
         match &subscription.what {
@@ -99,5 +123,6 @@ pub fn consumed(manifest: &Manifest) -> Filter {
             Selector::Category(name) => categories.push(name.clone()),
         }
     }
-    Filter::AnyOf { types, categories }
+    let which = if manifest.consumes.is_empty() { Which::All } else { Which::AnyOf { types, categories } };
+    Filter { which, sight: Sight::Inside(module.to_owned()) }
 }

@@ -1,5 +1,6 @@
 //! Events that stand in no log, folded here and now: for who tries a component.
 
+use super::Terms;
 use super::feed::Piece;
 use super::fold::{Folder, Halt};
 use crate::plugin::{Batch, Plugin};
@@ -11,9 +12,15 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The component halted: everything before the event at fault is in the store.
-pub fn replay(plugin: &Plugin, store: &Store, batches: impl IntoIterator<Item = (Batch, u64)>) -> Result<(), Halt> {
+pub fn replay(
+    plugin: &Plugin,
+    terms: &Terms,
+    store: &Store,
+    batches: impl IntoIterator<Item = (Batch, u64)>,
+) -> Result<(), Halt> {
     let machine = |error: store::Error| Halt::Machine { position: store.progress().applied, reason: error.to_string() };
-    let mut folder = Folder::new(plugin.clone(), store.clone(), Durability::Building, u64::MAX).map_err(machine)?;
+    let mut folder =
+        Folder::new(plugin.clone(), terms, store.clone(), Durability::Building, u64::MAX).map_err(machine)?;
     for (batch, through) in batches {
         folder.fold(&Piece { batch: Arc::new(batch), through, at_head: false })?;
     }

@@ -3,7 +3,7 @@
 use super::feed::{self, Fed, Wanted};
 use super::fold::{Folder, Halt};
 use super::pace::{self, Held, Rein, Turns};
-use super::{Projector, consumed};
+use super::{Projector, Terms, consumed};
 use crate::log::Log;
 use crate::plugin::Plugin;
 use crate::store::{self, Durability, Progress, Store};
@@ -69,6 +69,7 @@ impl Projector {
     pub fn start(
         &self,
         plugin: &Plugin,
+        terms: &Terms,
         store: &Store,
         durability: Durability,
         paused: bool,
@@ -78,18 +79,18 @@ impl Projector {
         let name = plugin.manifest().name.clone();
         let stop = CancellationToken::new();
         let after = store.progress().written;
-        let wanted = Wanted { filter: consumed(plugin.manifest()), after };
+        let wanted = Wanted { filter: consumed(plugin.manifest(), &terms.module), after };
         let (pieces, feed) = feed::start(&name, log, window, wanted, options, stop.clone(), runtime.clone())?;
         let (state, watched) = watch::channel(State::CatchingUp);
         let (rein, turns) = pace::pair(paused, behind, &stop, runtime);
         let progress = store.watch_progress();
-        let (plugin, store, log) = (plugin.clone(), store.clone(), log.clone());
+        let (plugin, terms, store, log) = (plugin.clone(), terms.clone(), store.clone(), log.clone());
         let checkpoint_positions = options.checkpoint_positions;
         let stopped = stop.clone();
         let fold = std::thread::Builder::new().name(format!("fold-{name}")).spawn(move || {
             // The session is opened here, since its statements stay on this thread.
             let head = log.head();
-            let ended = match Folder::new(plugin, store, durability, checkpoint_positions) {
+            let ended = match Folder::new(plugin, &terms, store, durability, checkpoint_positions) {
                 Ok(folder) if after > head => State::Halted(folder.machine(format!(
                     "its store is ahead of the log, which ends at {head}: was the log replaced by an older one?"
                 ))),

@@ -70,6 +70,14 @@ struct Kind {
     event_type: String,
     category: String,
     module: String,
+    internal: bool,
+}
+
+impl Kind {
+    fn as_ref(&self) -> log::Kind<'_> {
+        let Self { event_type, category, module, internal } = self;
+        log::Kind { event_type, category, module, internal: *internal }
+    }
 }
 
 /// A reader's place in the window. It leaves when this goes out of scope.
@@ -187,7 +195,7 @@ impl Chunk {
     fn read(log: &mut Reader, after: u64, up_to: u64, limits: Limits) -> Result<Arc<Self>, log::Error> {
         let mut piece = Self { after, through: after, events: Arc::default(), kinds: Vec::new(), names: Vec::new() };
         let mut events = Batch::default();
-        let scan = log.scan(after, up_to, &Filter::All, |event| {
+        let scan = log.scan(after, up_to, &Filter::default(), |event| {
             events.push(&envelope(&event));
             let kind = piece.kind(&event);
             piece.kinds.push(kind);
@@ -199,16 +207,20 @@ impl Chunk {
     }
 
     fn kind(&mut self, event: &EventRef<'_>) -> u32 {
-        let category = category(event.stream);
-        let known = self.names.iter().rposition(|kind| {
-            kind.event_type == event.event_type && kind.category == category && kind.module == event.module
-        });
+        let wanted = log::Kind {
+            event_type: event.event_type,
+            category: category(event.stream),
+            module: event.module,
+            internal: event.internal,
+        };
+        let known = self.names.iter().rposition(|kind| kind.as_ref() == wanted);
         // A piece has far fewer than 2^32 events.
         known.unwrap_or_else(|| {
             self.names.push(Kind {
-                event_type: event.event_type.to_owned(),
-                category: category.to_owned(),
-                module: event.module.to_owned(),
+                event_type: wanted.event_type.to_owned(),
+                category: wanted.category.to_owned(),
+                module: wanted.module.to_owned(),
+                internal: wanted.internal,
             });
             self.names.len() - 1
         }) as u32
@@ -223,8 +235,7 @@ impl Chunk {
         after: u64,
         has_room: impl Fn(&Batch) -> bool,
     ) -> u64 {
-        let wanted: Vec<bool> =
-            self.names.iter().map(|kind| filter.wants(&kind.event_type, &kind.category, &kind.module)).collect();
+        let wanted: Vec<bool> = self.names.iter().map(|kind| filter.wants(&kind.as_ref())).collect();
         if batch.is_empty() && after == self.after && wanted.iter().all(|wanted| *wanted) {
             *batch = Arc::clone(&self.events);
             return self.through;
@@ -272,7 +283,7 @@ pub(super) fn envelope<'a>(event: &EventRef<'a>) -> Envelope<'a> {
 mod tests {
     use super::*;
     use crate::bench::workload;
-    use crate::log::{Log, Options};
+    use crate::log::{Log, Options, Which};
     use tempfile::TempDir;
 
     const EVENTS: u64 = 5_000;
@@ -289,7 +300,8 @@ mod tests {
     }
 
     fn paid() -> Filter {
-        Filter::AnyOf { types: vec!["OrderPaid".to_owned()], categories: Vec::new() }
+        let which = Which::AnyOf { types: vec!["OrderPaid".to_owned()], categories: Vec::new() };
+        Filter { which, ..Filter::default() }
     }
 
     /// All that a filter wants between two positions, out of a window.
@@ -327,9 +339,12 @@ mod tests {
         let other = Place::take(Arc::clone(&window), 1_234);
         assert!(one.advance(0) && !Place::take(Arc::clone(&window), 10_000_000).advance(10_000_000));
         // Whatever each of them wants, and wherever each begins, the log is read once.
-        assert_same(&taken(&one, &mut reader, &Filter::All, 0, EVENTS), &scanned(&mut reader, &Filter::All));
+        assert_same(
+            &taken(&one, &mut reader, &Filter::default(), 0, EVENTS),
+            &scanned(&mut reader, &Filter::default()),
+        );
         assert_same(&taken(&other, &mut reader, &paid(), 0, EVENTS), &scanned(&mut reader, &paid()));
-        assert_eq!(taken(&other, &mut reader, &Filter::All, 1_234, 2_345).position(0), Some(1_235));
+        assert_eq!(taken(&other, &mut reader, &Filter::default(), 1_234, 2_345).position(0), Some(1_235));
         assert_eq!(window.kept().events_read as u64, EVENTS);
     }
 
@@ -357,7 +372,7 @@ mod tests {
         let mut reader = log.reader().expect("a reader");
         let (one, other) = (Place::take(Arc::clone(&window), 0), Place::take(Arc::clone(&window), 0));
         for up_to in (500..=EVENTS).step_by(500) {
-            taken(&one, &mut reader, &Filter::All, up_to - 500, up_to);
+            taken(&one, &mut reader, &Filter::default(), up_to - 500, up_to);
             let kept = window.kept();
             assert!(kept.bytes <= 400_000, "{} bytes are kept", kept.bytes);
             let sum: usize = kept

@@ -7,6 +7,7 @@ use super::machine::{Event, State};
 use super::releases::Component;
 use super::serving::Serving;
 use super::steward::{Happening, Message, Steward, discard};
+use crate::plugin::Loaded;
 use crate::projector;
 use crate::store::{self, Durability};
 use std::sync::Arc;
@@ -47,8 +48,12 @@ impl Steward {
         if !matches!(record.state, State::Received | State::Checked) {
             return Ok(());
         }
-        let plugin = match checked {
-            Ok(Checked { plugin, .. }) => plugin,
+        let checked = checked.and_then(|Checked { component, .. }| {
+            self.fits(name, &record.module, &component)?;
+            Ok(component)
+        });
+        let loaded = match checked {
+            Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(component = name, release, reason = %error, "the component is refused");
                 let event = if record.state == State::Received { Event::Refused } else { Event::Broke };
@@ -62,7 +67,7 @@ impl Steward {
         };
         if record.state == State::Received {
             if let Some(record) = self.release_mut(name, release) {
-                plugin.manifest().version.clone_into(&mut record.version);
+                loaded.version().clone_into(&mut record.version);
             }
             self.adopt(name, &record.module);
             self.happen(name, &[Happening::new(release, Event::Passed, "compiled, described, and in order")])?;
@@ -72,6 +77,17 @@ impl Steward {
         {
             self.put_into_folder(name, &record.module, &bytes, &record.digest);
         }
+        let plugin = match loaded {
+            Loaded::Projection(plugin) => plugin,
+            Loaded::Upcaster(upcaster) => return self.put_in_force(name, release, upcaster),
+        };
+        let upcasters = self.upcasters_of(plugin.manifest());
+        if let Some(kept) = self.release_mut(name, release) {
+            kept.upcasters = upcasters;
+        }
+        let Some(record) = self.components.get(name).and_then(|component| component.release(release)).cloned() else {
+            return Ok(());
+        };
         let started = store::remove(&self.parts.store_of(name, release))
             .map_err(|error| RejectError::Start(error.to_string()))
             .and_then(|()| self.parts.start(name, &record, plugin, Durability::Building, paused, None));
@@ -91,6 +107,21 @@ impl Steward {
                 tracing::warn!(component = name, release, reason = %error, "the component cannot be built");
                 self.happen(name, &[Happening::new(release, Event::Broke, error.to_string()).with_code(error.code())])
             }
+        }
+    }
+
+    /// Whether a component that was checked goes with those that are deployed.
+    fn fits(&self, name: &str, module: &str, loaded: &Loaded) -> Result<(), RejectError> {
+        let known = self.components.get(name).filter(|component| !component.removed);
+        match loaded {
+            Loaded::Projection(_) if known.is_some_and(|known| known.upcaster.is_some()) => {
+                Err(RejectError::OtherWorld(name.to_owned(), "an upcaster"))
+            }
+            Loaded::Upcaster(_) if known.is_some_and(|known| known.live.is_some()) => {
+                Err(RejectError::OtherWorld(name.to_owned(), "a projection"))
+            }
+            Loaded::Projection(_) => Ok(()),
+            Loaded::Upcaster(upcaster) => self.admit_upcaster(name, module, upcaster),
         }
     }
 
@@ -131,7 +162,9 @@ impl Steward {
         match (state, serving.running.state()) {
             (State::Building | State::Verifying, projector::State::Halted(halt)) => {
                 tracing::warn!(component = name, release, reason = %halt, "the build failed");
-                let broke = Happening::new(release, Event::Broke, halt.to_string()).with_code(halt.code());
+                let broke = Happening::new(release, Event::Broke, halt.to_string())
+                    .with_code(halt.code())
+                    .internal_to(halt.internal_to());
                 // Its thread has ended. What it wrote may be what fills the disk, so that nothing can be recorded.
                 self.happen(name, &[broke]).inspect_err(|_| self.parts.remove_store(name, release))?;
                 self.let_go_of_candidate(name);
@@ -140,7 +173,8 @@ impl Steward {
             }
             (State::Returning, projector::State::Halted(halt)) => {
                 let reason = format!("it cannot come back: {halt}");
-                self.happen(name, &[Happening::new(release, Event::Broke, reason).with_code(halt.code())])
+                let broke = Happening::new(release, Event::Broke, reason).with_code(halt.code());
+                self.happen(name, &[broke.internal_to(halt.internal_to())])
             }
             (State::Building, projector::State::Following) => {
                 let (events, seconds) = serving.running.covered();
@@ -202,6 +236,10 @@ impl Steward {
 
     /// Removes a release's bytes, and its compiled code unless another release has the same.
     pub(super) fn forget(&self, name: &str, release: u64) {
+        // Swept up at a start once nothing runs on it.
+        if self.feeds_any(name, release) {
+            return;
+        }
         self.parts.forget(name, release);
         let digest =
             self.components.get(name).and_then(|component| component.release(release)).map(|record| &record.digest);

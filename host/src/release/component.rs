@@ -1,6 +1,6 @@
 //! A file's bytes, checked as a whole: the component, its manifest, its schema and its queries.
 
-use crate::plugin::{Engine, Limits, LoadError, NamedQuery, Plugin};
+use crate::plugin::{Engine, Limits, LoadError, Loaded, NamedQuery, Plugin};
 use crate::store::{Asked, Relation, SchemaError, check_schema};
 use std::fs::File;
 use std::io::Read;
@@ -9,9 +9,22 @@ use std::path::Path;
 /// A component that may be deployed.
 pub struct Checked {
     /// The component.
-    pub plugin: Plugin,
+    pub component: Loaded,
     /// The tables and views that it makes.
     pub relations: Vec<Relation>,
+}
+
+impl Checked {
+    /// The component, where it must be a projection.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn projection(self) -> Result<Plugin, RejectError> {
+        match self.component {
+            Loaded::Projection(plugin) => Ok(plugin),
+            Loaded::Upcaster(_) => Err(LoadError::NoProjection.into()),
+        }
+    }
 }
 
 /// Why a file is refused.
@@ -39,6 +52,21 @@ pub enum RejectError {
         "`{0}` is this component already: a component's name is used once, whatever its module; remove one of the files"
     )]
     Twice(String),
+    /// Another upcaster takes the same events.
+    #[error(
+        "version {version} of {event_type} is brought further by the upcaster `{other}` already: leave the step to one of them"
+    )]
+    StepTwice {
+        /// The type of the events.
+        event_type: String,
+        /// Their version.
+        version: u32,
+        /// The other upcaster.
+        other: String,
+    },
+    /// A component of this name is in another world.
+    #[error("`{0}` is {1}: remove that one first with `laterna remove {0}`, or call this one otherwise")]
+    OtherWorld(String, &'static str),
     /// A folder, a pipe or a device lies where a file should.
     #[error("it is not a file: a component is one")]
     NotAFile,
@@ -72,8 +100,10 @@ impl RejectError {
                 "not-a-component"
             }
             Self::Load(LoadError::Imports(_)) => "foreign-imports",
-            Self::Load(LoadError::Exports | LoadError::Contract(_)) => "wrong-world",
-            Self::Load(LoadError::Describe(_) | LoadError::Manifest(_)) => "bad-manifest",
+            Self::Load(LoadError::Exports | LoadError::NoProjection | LoadError::Contract(_))
+            | Self::OtherWorld(..) => "wrong-world",
+            Self::Load(LoadError::Describe(_) | LoadError::Manifest(_)) | Self::StepTwice { .. } => "bad-manifest",
+
             Self::Schema(_) => "bad-schema",
             Self::Name { .. } | Self::NoName(_) | Self::Twice(_) => "wrong-name",
             Self::File(_) | Self::Start(_) => "cannot-start",
@@ -112,14 +142,19 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, RejectError> {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn check(engine: &Engine, stem: &str, bytes: &[u8], limits: &Limits) -> Result<Checked, RejectError> {
-    let plugin = Plugin::load(engine, bytes, limits)?;
-    let manifest = plugin.manifest();
-    if manifest.name != stem {
-        return Err(RejectError::Name { file: stem.to_owned(), manifest: manifest.name.clone() });
+    let component = Loaded::load(engine, bytes, limits)?;
+    if component.name() != stem {
+        return Err(RejectError::Name { file: stem.to_owned(), manifest: component.name().to_owned() });
     }
-    let queries: Vec<Asked<'_>> = manifest.queries.iter().filter_map(asked).collect();
-    let relations = check_schema(&manifest.schema, &manifest.typed_tables, &queries)?;
-    Ok(Checked { plugin, relations })
+    let relations = match &component {
+        Loaded::Projection(plugin) => {
+            let manifest = plugin.manifest();
+            let queries: Vec<Asked<'_>> = manifest.queries.iter().filter_map(asked).collect();
+            check_schema(&manifest.schema, &manifest.typed_tables, &queries)?
+        }
+        Loaded::Upcaster(_) => Vec::new(),
+    };
+    Ok(Checked { component, relations })
 }
 
 /// A query as its SQL is checked, if SQL answers it.

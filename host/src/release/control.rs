@@ -2,13 +2,15 @@
 
 use super::Error;
 use super::machine::State;
+use super::upcasters::Feeds;
 use crate::plugin;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The number of this format, in `user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE starts (boot TEXT NOT NULL, recorded_at INTEGER NOT NULL) STRICT;
@@ -24,6 +26,7 @@ CREATE TABLE releases (
     module TEXT NOT NULL,
     digest TEXT NOT NULL,
     limits TEXT NOT NULL,
+    upcasters TEXT NOT NULL,
     uploaded INTEGER NOT NULL,
     version TEXT NOT NULL,
     boot TEXT NOT NULL,
@@ -38,9 +41,25 @@ CREATE TABLE steps (
     code TEXT NOT NULL,
     reason TEXT NOT NULL,
     position INTEGER,
+    internal_to TEXT,
     figures TEXT NOT NULL,
     recorded_at INTEGER NOT NULL,
     PRIMARY KEY (component, number, step)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    module TEXT,
+    note TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE discarded (
+    component TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    sequence TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (component, number, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE files (path TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
@@ -53,6 +72,8 @@ pub struct Limits {
     pub plugin: plugin::Limits,
     /// Pages of 4 KiB that its store may have.
     pub store_pages: u32,
+    /// Events that may be set aside.
+    pub parked_events: u64,
 }
 
 /// What of a component is to rest.
@@ -92,12 +113,20 @@ pub struct Record {
     pub digest: String,
     /// What it may use.
     pub limits: Limits,
+    /// The upcasters that feed it.
+    pub upcasters: Vec<Feeds>,
     /// Where it stands.
     pub state: State,
     /// The stable name of what went wrong, with a page in `docs/errors/`; empty where nothing did.
     pub code: String,
     /// Why it stands there.
     pub reason: String,
+    /// The module inside which alone the reason may be read, where it tells of an internal event.
+    #[serde(skip)]
+    pub internal_to: Option<String>,
+    /// The sequences of which an operator gave up what is left out.
+    #[serde(skip)]
+    pub discarded: BTreeSet<String>,
     /// Each step that it took, oldest first.
     pub steps: Vec<Step>,
     /// It came over HTTP, and is put into the folder once it is checked.
@@ -117,6 +146,9 @@ pub struct Step {
     pub code: String,
     /// Why.
     pub reason: String,
+    /// As of a [`Record`].
+    #[serde(skip)]
+    pub internal_to: Option<String>,
     /// The checkpoint at which it was taken, where there was a store.
     pub position: Option<u64>,
     /// What was measured, by name: counts, seconds, positions.
@@ -145,9 +177,11 @@ impl Control {
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
         let transaction = connection.transaction()?;
         let format: i64 = transaction.query_one("PRAGMA user_version", [], |row| row.get(0))?;
-        if format == 0 {
+        if format < FORMAT {
             // What an older version left follows from the log and the folder: it is made anew.
-            transaction.execute_batch("DROP TABLE IF EXISTS releases")?;
+            for table in ["starts", "components", "releases", "steps", "files"] {
+                transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+            }
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
         } else if format != FORMAT {
@@ -188,7 +222,7 @@ impl Control {
     /// The releases of a component, newest first.
     pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, version, module, digest, limits, state, uploaded, boot FROM releases
+            "SELECT number, version, module, digest, limits, state, uploaded, boot, upcasters FROM releases
              WHERE component = ?1 ORDER BY number DESC",
         )?;
         let mut rows = statement.query([component])?;
@@ -206,6 +240,9 @@ impl Control {
                 state: state(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?,
                 code: last.map(|step| step.code.clone()).unwrap_or_default(),
                 reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
+                internal_to: last.and_then(|step| step.internal_to.clone()),
+                upcasters: serde_json::from_str(row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?)?,
+                discarded: self.discarded(component, number)?,
                 uploaded: row.get(6)?,
                 boot: row.get(7)?,
                 steps,
@@ -216,7 +253,7 @@ impl Control {
 
     fn steps(&self, component: &str, number: i64) -> Result<Vec<Step>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT state, code, reason, position, figures, recorded_at FROM steps WHERE component = ?1 AND number = ?2 ORDER BY step",
+            "SELECT state, code, reason, position, figures, recorded_at, internal_to FROM steps WHERE component = ?1 AND number = ?2 ORDER BY step",
         )?;
         let mut rows = statement.query(params![component, number])?;
         let mut steps = Vec::new();
@@ -228,9 +265,17 @@ impl Control {
                 position: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
                 figures: serde_json::from_str(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
                 at_us: row.get(5)?,
+                internal_to: row.get(6)?,
             });
         }
         Ok(steps)
+    }
+
+    fn discarded(&self, component: &str, number: i64) -> Result<BTreeSet<String>, Error> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT sequence FROM discarded WHERE component = ?1 AND number = ?2")?;
+        let rows = statement.query_map(params![component, number], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The digest of the bytes that were taken last from a file of the folder.
@@ -258,13 +303,14 @@ impl Writing<'_> {
     pub(super) fn release(&self, component: &str, record: &Record) -> Result<(), Error> {
         let number = record.release.cast_signed();
         self.transaction.execute(
-            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 component,
                 number,
                 record.module,
                 record.digest,
                 serde_json::to_string(&record.limits)?,
+                serde_json::to_string(&record.upcasters)?,
                 record.uploaded,
                 record.version,
                 record.boot,
@@ -273,7 +319,7 @@ impl Writing<'_> {
         )?;
         for (index, step) in (1_i64..).zip(&record.steps) {
             self.transaction.execute(
-                "INSERT OR IGNORE INTO steps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT OR IGNORE INTO steps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     component,
                     number,
@@ -282,9 +328,16 @@ impl Writing<'_> {
                     step.code,
                     step.reason,
                     step.position.map(u64::cast_signed),
+                    step.internal_to,
                     serde_json::to_string(&step.figures)?,
                     step.at_us
                 ],
+            )?;
+        }
+        for sequence in &record.discarded {
+            self.transaction.execute(
+                "INSERT OR IGNORE INTO discarded VALUES (?1, ?2, ?3, ?4)",
+                params![component, number, sequence, now_us()],
             )?;
         }
         Ok(())
@@ -298,7 +351,7 @@ impl Writing<'_> {
 
     /// Nothing of this component and of its file is remembered any longer.
     pub(super) fn forget_component(&self, component: &str, file: &str) -> Result<(), Error> {
-        for table in ["steps", "releases"] {
+        for table in ["steps", "releases", "discarded"] {
             self.transaction.execute(&format!("DELETE FROM {table} WHERE component = ?1"), [component])?;
         }
         self.transaction.execute("DELETE FROM components WHERE name = ?1", [component])?;

@@ -45,6 +45,8 @@ pub enum Event {
     Broke,
     /// Another one is to be built instead, or none.
     Superseded,
+    /// It is an upcaster: there is nothing to build.
+    InForce,
     /// Readers were moved to it.
     CutOver,
     /// Readers were moved from it to another one.
@@ -82,6 +84,7 @@ impl State {
             (Self::Checked, E::Started) => Self::Building,
             (Self::Building, E::CaughtUp) => Self::Verifying,
             (Self::Building, E::Lost) => Self::Received,
+            (Self::Checked, E::InForce) => Self::Live,
             (Self::Verifying | Self::Returning, E::CutOver) => Self::Live,
             (Self::Live, E::Displaced | E::Withdrawn) => Self::Warm,
             (Self::Warm, E::Recalled) => Self::Returning,
@@ -149,6 +152,7 @@ mod tests {
             Event::Lost,
             Event::Broke,
             Event::Superseded,
+            Event::InForce,
             Event::CutOver,
             Event::Displaced,
             Event::Recalled,

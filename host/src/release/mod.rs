@@ -14,6 +14,7 @@
 //!   * `build`: how a release comes to where it can take over
 //!   * `cutover`: the moment when it does
 //!   * `order`: what operators ask
+//!   * [`upcasters`]: which are in force, and which releases they feed
 //!   * `start`: what is taken up again when the host is started
 //! * [`releases`]: what readers see, and what operators ask
 
@@ -29,13 +30,15 @@ pub mod releases;
 pub mod serving;
 mod start;
 mod steward;
+pub mod upcasters;
 
 pub use component::{Checked, RejectError, check, read};
 pub use control::{Limits, Paused, Record, Step};
 pub use folder::Options as FolderOptions;
 pub use machine::State;
-pub use releases::{Ask, Component, Releases, Taken};
+pub use releases::{Ask, Component, InForce, Releases, Taken};
 pub use serving::Serving;
+pub use upcasters::Feeds;
 
 /// The releases cannot be managed, or what was asked of them cannot be done.
 #[derive(Debug, thiserror::Error)]

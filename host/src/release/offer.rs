@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::component::RejectError;
-use super::control::{self, Figures, Limits, Paused, Record, Step};
+use super::control::{self, Figures, Paused, Record, Step};
 use super::folder::{self, Seen, file_of};
 use super::machine::{Event, State};
 use super::releases::{Component, Taken};
@@ -88,7 +88,7 @@ impl Steward {
         };
         // Those that serve or could serve, that is: one that could not be started, or has halted, is built anew.
         let runs = |serving: Option<&Arc<Serving>>| serving.is_some_and(|serving| serving.running.state().is_folding());
-        let serves = known.is_some_and(|component| component.live.is_some());
+        let serves = known.is_some_and(|component| component.live.is_some() || component.upcaster.is_some());
         let can_return = known.is_some_and(|component| component.removed || runs(component.warm.as_ref()));
         let candidate = find(&State::is_candidate);
         let live = find(&|state| state == State::Live).filter(|_| serves);
@@ -214,6 +214,7 @@ impl Steward {
             live: None,
             building: None,
             warm: None,
+            upcaster: None,
         })
     }
 
@@ -226,7 +227,6 @@ impl Steward {
         bytes: usize,
         origin: Origin,
     ) -> Record {
-        let config = &self.parts.config;
         let reason = match origin {
             Origin::Found => format!("dropped as {}", file_of(module, &component.name)),
             Origin::Uploaded => "uploaded".to_owned(),
@@ -236,6 +236,7 @@ impl Steward {
             state: State::Received,
             code: String::new(),
             reason: reason.clone(),
+            internal_to: None,
             position: None,
             figures: Figures::from_iter([("bytes".to_owned(), bytes.into())]),
             at_us: control::now_us(),
@@ -245,10 +246,13 @@ impl Steward {
             version: String::new(),
             module: module.to_owned(),
             digest,
-            limits: Limits { plugin: config.plugin.clone(), store_pages: config.store.pages },
+            limits: self.parts.limits(),
+            upcasters: Vec::new(),
             state: State::Received,
             code: String::new(),
             reason,
+            internal_to: None,
+            discarded: BTreeSet::new(),
             steps: vec![first],
             uploaded: origin == Origin::Uploaded,
             boot: self.boot.clone(),

@@ -7,6 +7,7 @@ use super::offer::Origin;
 use super::releases::{Ask, Component, Taken};
 use super::steward::{Happening, Steward};
 use crate::projector;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 impl Steward {
@@ -17,7 +18,14 @@ impl Steward {
         if component.removed && !matches!(ask, Ask::Remove { .. }) {
             return Err(Error::Unfit(format!("`{name}` was removed: deploy its file again first")));
         }
+        if component.upcaster.is_some() && !matches!(ask, Ask::Remove { .. }) {
+            return Err(Error::Unfit(format!(
+                "`{name}` is an upcaster: it has nothing to build, to pause or to go back to. To go back, deploy its former file"
+            )));
+        }
         match ask {
+            Ask::Retry(sequence) => self.retry(name, &sequence),
+            Ask::Discard(sequence) => self.discard(name, sequence),
             Ask::Rebuild(release) => self.rebuild(name, release),
             Ask::RollBack(release) => self.roll_back(name, release),
             Ask::Pause(paused) => {
@@ -51,8 +59,71 @@ impl Steward {
                 None => format!("`{name}` has no release whose bytes are kept: deploy its file again"),
             }));
         };
-        let Record { module, digest, .. } = record;
-        self.receive(name, &module, &bytes, digest, Origin::Kept)
+        let Record { module, digest, discarded, .. } = record;
+        self.rebuild_without(name, &module, &bytes, digest, discarded)
+    }
+
+    /// Builds a new release of these bytes, in which what is left out of these sequences is given up from the start.
+    fn rebuild_without(
+        &mut self,
+        name: &str,
+        module: &str,
+        bytes: &[u8],
+        digest: String,
+        discarded: BTreeSet<String>,
+    ) -> Result<Taken, Error> {
+        let taken = self.receive(name, module, bytes, digest, Origin::Kept)?;
+        if let Some(record) = self.release_mut(name, taken.release) {
+            // Recorded with its next step.
+            record.discarded = discarded;
+        }
+        Ok(taken)
+    }
+
+    /// Tries again what is left out of a sequence. A component comes to the same under the same limits, so it takes others.
+    fn retry(&mut self, name: &str, sequence: &str) -> Result<Taken, Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let live = component.live.as_ref().and_then(|live| Some((live, component.release(live.release)?)));
+        let Some((live, record)) = live else { return Err(Error::Unfit(format!("no release of `{name}` serves"))) };
+        let upcasters = self.upcasters_of(live.plugin.manifest());
+        if record.limits == self.parts.limits() && record.upcasters == upcasters {
+            return Err(Error::Unfit(format!(
+                "release {} of `{name}` would come to the same: it is deterministic, and its limits are those of the host. Raise \
+                 the limit that it met (`fuel`, `memory_bytes`) and start the host again, or drop a mended component",
+                record.release
+            )));
+        }
+        let bytes = std::fs::read(self.parts.bytes_of(name, record.release)).map_err(Error::Keep)?;
+        let (module, digest) = (record.module.clone(), record.digest.clone());
+        let mut discarded = record.discarded.clone();
+        discarded.remove(sequence);
+        self.rebuild_without(name, &module, &bytes, digest, discarded)
+    }
+
+    /// Gives up what is left out of a sequence of the release that serves.
+    fn discard(&mut self, name: &str, sequence: String) -> Result<Taken, Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let Some(live) = component.live.clone() else {
+            return Err(Error::Unfit(format!("no release of `{name}` serves")));
+        };
+        let release = live.release;
+        if live.terms.discarded.contains(&sequence) {
+            return Ok(Taken { release, unchanged: true });
+        }
+        let before = self.components.get(name).cloned();
+        if let Some(record) = self.release_mut(name, release) {
+            record.discarded.insert(sequence.clone());
+        }
+        let record = self.components.get(name).and_then(|component| component.release(release)).cloned();
+        let recorded = record.map_or(Ok(()), |record| self.control.write(|control| control.release(name, &record)));
+        if let Err(error) = recorded {
+            self.put_back(name, before);
+            return Err(error);
+        }
+        live.terms.discarded.insert(sequence);
+        // One that halted because too much was left out goes on.
+        self.restart_halted(name);
+        Ok(Taken { release, unchanged: false })
     }
 
     /// Lets the warm release serve again, once it stands where the one stands that serves now.
@@ -91,7 +162,10 @@ impl Steward {
         let before = self.components.get(name).cloned();
         let warm = before.as_ref().and_then(|component| component.warm.clone()).ok_or_else(nothing)?;
         if let projector::State::Halted(halt) = warm.running.state() {
-            return Err(Error::Unfit(format!("release {release} of `{name}` cannot come back: it halted: {halt}")));
+            return Err(Error::Unfit(format!(
+                "release {release} of `{name}` cannot come back: it halted: {}",
+                halt.for_anybody()
+            )));
         }
         let superseded = before.as_ref().and_then(Component::on_its_way).map(|record| record.release);
         let why = format!("release {release} is called back");
@@ -118,6 +192,7 @@ impl Steward {
         }
         let in_state = |is: &dyn Fn(State) -> bool| component.in_state(is).map(|record| record.release);
         let live = in_state(&|state| state == State::Live);
+        let is_upcaster = component.upcaster.is_some();
         let warm = in_state(&|state| matches!(state, State::Warm | State::Returning));
         let superseded = component.on_its_way().map(|record| record.release);
         let expired = "the component was removed";
@@ -127,7 +202,7 @@ impl Steward {
         happenings
             .extend(warm.filter(|_| purge || live.is_some()).map(|warm| Happening::new(warm, Event::Expired, expired)));
         let kept = "the component was removed; its store is kept";
-        happenings.extend(live.map(|live| match purge {
+        happenings.extend(live.map(|live| match purge || is_upcaster {
             true => Happening::new(live, Event::Expired, expired),
             false => Happening::new(live, Event::Withdrawn, kept),
         }));
@@ -147,6 +222,8 @@ impl Steward {
         superseded.into_iter().filter(|release| !gone.contains(release)).for_each(|release| self.let_go(name, release));
         let Some(component) = self.components.get(name) else { return Ok(()) };
         let mut component = component.clone();
+        // Releases that it feeds go on with it; the next ones do without.
+        component.upcaster = None;
         let mut ran = Vec::new();
         for serving in [component.live.take(), component.warm.take()].into_iter().flatten() {
             ran.push(serving.release);

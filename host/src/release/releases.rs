@@ -10,7 +10,7 @@ use super::{Error, control::Control};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
-use crate::plugin::Engine;
+use crate::plugin::{Engine, Upcaster};
 use crate::projector::Projector;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -43,6 +43,16 @@ pub struct Component {
     pub building: Option<Arc<Serving>>,
     /// The one that served before, and can again.
     pub warm: Option<Arc<Serving>>,
+    /// Of an upcaster: what is in force.
+    pub upcaster: Option<Arc<InForce>>,
+}
+
+/// An upcaster's release that is in force: it feeds what is built from now on.
+pub struct InForce {
+    /// Its number.
+    pub release: u64,
+    /// Its code.
+    pub upcaster: Upcaster,
 }
 
 impl Component {
@@ -95,7 +105,7 @@ impl Board {
 }
 
 /// What an operator asks of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Build a release of the same bytes from nothing: of this number, or of the newest that serves or failed.
     Rebuild(Option<u64>),
@@ -103,6 +113,10 @@ pub enum Ask {
     Pause(Paused),
     /// Let the warm release serve again: this one, where it is said which.
     RollBack(Option<u64>),
+    /// Try again what is left out of a sequence, by a rebuild under the limits as they are now.
+    Retry(String),
+    /// Give up what is left out of a sequence, from now on, too.
+    Discard(String),
     /// Withdraw it; its store is kept unless `purge`.
     Remove {
         /// Its stores are deleted, too.

@@ -1,13 +1,13 @@
 //! A release that runs: its code, its store, its threads.
 
 use super::component::{self, Checked, RejectError};
-use super::control::Record;
+use super::control::{Limits, Record};
 use super::folder::file_of;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
-use crate::plugin::{ABI, Engine, Plugin};
-use crate::projector::{Projector, Running};
+use crate::plugin::{ABI, Engine, Loaded, Plugin, Upcaster, Upcasting};
+use crate::projector::{Discarded, Projector, Running, Terms};
 use crate::store::{self, Durability, Progress, Store};
 use std::fs;
 use std::io;
@@ -20,6 +20,8 @@ pub struct Serving {
     pub release: u64,
     /// Its code.
     pub plugin: Plugin,
+    /// What else it folds by.
+    pub terms: Terms,
     /// Its read store.
     pub store: Store,
     /// Its threads.
@@ -70,7 +72,7 @@ impl Parts {
     }
 
     /// Reads and checks the bytes that are kept of a release. Where they are lost, those of its file in the folder do as well.
-    pub(super) fn load(&self, name: &str, record: &Record) -> Result<Plugin, RejectError> {
+    pub(super) fn load(&self, name: &str, record: &Record) -> Result<Checked, RejectError> {
         let limits = &record.limits.plugin;
         let kept = self.bytes_of(name, record.release);
         if !kept.exists() {
@@ -81,8 +83,33 @@ impl Parts {
             }
         }
         let bytes = component::read(&kept, limits)?;
-        let Checked { plugin, .. } = component::check(&self.engine, name, &bytes, limits)?;
-        Ok(plugin)
+        component::check(&self.engine, name, &bytes, limits)
+    }
+
+    /// What a release may use that is made now.
+    pub(super) fn limits(&self) -> Limits {
+        let Config { plugin, store, parked_events, .. } = &self.config;
+        Limits { plugin: plugin.clone(), store_pages: store.pages, parked_events: *parked_events }
+    }
+
+    /// The upcasters that feed a release, each with its module.
+    fn upcasters(&self, record: &Record) -> Result<Vec<(String, Upcaster)>, RejectError> {
+        let mut upcasters = Vec::with_capacity(record.upcasters.len());
+        for feeds in &record.upcasters {
+            let limits = &record.limits.plugin;
+            let lost =
+                |why: &dyn std::fmt::Display| RejectError::Start(format!("the upcaster `{}`: {why}", feeds.name));
+            let bytes =
+                component::read(&self.bytes_of(&feeds.name, feeds.release), limits).map_err(|error| lost(&error))?;
+            match Loaded::load(&self.engine, &bytes, limits) {
+                Ok(Loaded::Upcaster(upcaster)) if upcaster.digest() == feeds.digest => {
+                    upcasters.push((feeds.module.clone(), upcaster));
+                }
+                Ok(_) => return Err(lost(&"its bytes are others than those that the release was built with")),
+                Err(error) => return Err(lost(&error)),
+            }
+        }
+        Ok(upcasters)
     }
 
     /// Starts a release on its store, which is made where there is none. It begins as told, and never goes ahead of `behind`.
@@ -98,11 +125,19 @@ impl Parts {
         let failed = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
         let limits = store::Limits { pages: record.limits.store_pages, ..self.config.store.clone() };
         let path = self.store_of(name, record.release);
-        let store = Store::open(&path, &plugin.manifest().schema, &identity(&plugin), &limits)
+        let store = Store::open(&path, &plugin.manifest().schema, &identity(&plugin, record), &limits)
             .map_err(|error| failed(&error))?;
-        let running =
-            self.projector.start(&plugin, &store, durability, paused, behind).map_err(|error| failed(&error))?;
-        Ok(Serving { release: record.release, plugin, store, running })
+        let terms = Terms {
+            module: record.module.clone(),
+            upcasting: Upcasting::new(plugin.manifest(), self.upcasters(record)?),
+            parked_events: record.limits.parked_events,
+            discarded: Discarded::new(record.discarded.clone()),
+        };
+        let running = self
+            .projector
+            .start(&plugin, &terms, &store, durability, paused, behind)
+            .map_err(|error| failed(&error))?;
+        Ok(Serving { release: record.release, plugin, terms, store, running })
     }
 
     /// Removes what an earlier run left in the stores' folder and no release needs: `is_needed` is asked by component and release.
@@ -126,14 +161,18 @@ impl Parts {
 }
 
 /// What a read store's content follows from, besides the log.
-fn identity(plugin: &Plugin) -> String {
+fn identity(plugin: &Plugin, record: &Record) -> String {
     let limits = plugin.limits();
+    let upcasters: Vec<String> =
+        record.upcasters.iter().map(|feeds| format!("{}/{}", feeds.module, feeds.digest)).collect();
     format!(
-        "{} abi={ABI} sqlite={} fuel={} memory={} answer={}",
+        "{} abi={ABI} sqlite={} fuel={} memory={} answer={} module={} upcasters={}",
         plugin.digest(),
         rusqlite::version(),
         limits.fuel,
         limits.memory_bytes,
-        limits.answer_bytes
+        limits.answer_bytes,
+        record.module,
+        upcasters.join(",")
     )
 }

@@ -4,13 +4,20 @@ use super::Error;
 use super::component::RejectError;
 use super::control::{Paused, Record};
 use super::machine::{Event, State};
-use super::releases::Component;
+use super::releases::{Component, InForce};
 use super::serving::Serving;
 use super::steward::{Happening, Steward, remember_newest};
+use crate::plugin::{Loaded, Plugin};
 use crate::projector::State as Running;
 use crate::store::Durability;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What goes on at a start.
+enum Resumed {
+    Serving(Arc<Serving>),
+    InForce(Arc<InForce>),
+}
 
 impl Steward {
     /// Starts what serves and what follows it, and goes on with what was on its way.
@@ -32,11 +39,17 @@ impl Steward {
                 live: None,
                 building: None,
                 warm: None,
+                upcaster: None,
             });
         }
         self.sweep();
         let names: Vec<String> = self.components.keys().cloned().collect();
-        names.iter().try_for_each(|name| self.resume_component(name))
+        names.iter().try_for_each(|name| self.resume_component(name))?;
+        // What was to be rebuilt when the host was stopped may not have begun.
+        let is_upcaster = |name: &&String| self.components.get(*name).is_some_and(|known| known.upcaster.is_some());
+        let upcasters: Vec<&String> = names.iter().filter(is_upcaster).collect();
+        upcasters.into_iter().for_each(|upcaster| self.rebuild_fed(upcaster));
+        Ok(())
     }
 
     fn resume_component(&mut self, name: &str) -> Result<(), Error> {
@@ -48,8 +61,9 @@ impl Steward {
                 .map_or(Ok(()), |record| self.resume_candidate(name, &component, &record));
         }
         if let Some(record) = in_state(&|state| state == State::Live) {
-            match self.resume_serving(&component, &record, Durability::Serving) {
-                Ok(serving) => self.run_as(name, |component| component.live = Some(serving)),
+            match self.resume_live(&component, &record) {
+                Ok(Resumed::Serving(serving)) => self.run_as(name, |component| component.live = Some(serving)),
+                Ok(Resumed::InForce(upcaster)) => self.run_as(name, |component| component.upcaster = Some(upcaster)),
                 Err(error) => tracing::error!(component = name, %error, "its release cannot go on serving"),
             }
         }
@@ -102,14 +116,34 @@ impl Steward {
         }
     }
 
+    fn resume_live(&self, component: &Component, record: &Record) -> Result<Resumed, RejectError> {
+        let checked = self.parts.load(&component.name, record)?;
+        match checked.component {
+            Loaded::Upcaster(upcaster) => Ok(Resumed::InForce(Arc::new(InForce { release: record.release, upcaster }))),
+            Loaded::Projection(plugin) => {
+                self.resume_plugin(component, record, plugin, Durability::Serving).map(Resumed::Serving)
+            }
+        }
+    }
+
     fn resume_serving(
         &self,
         component: &Component,
         record: &Record,
         durability: Durability,
     ) -> Result<Arc<Serving>, RejectError> {
+        let plugin = self.parts.load(&component.name, record)?.projection()?;
+        self.resume_plugin(component, record, plugin, durability)
+    }
+
+    fn resume_plugin(
+        &self,
+        component: &Component,
+        record: &Record,
+        plugin: Plugin,
+        durability: Durability,
+    ) -> Result<Arc<Serving>, RejectError> {
         let name = &component.name;
-        let plugin = self.parts.load(name, record)?;
         let paused = match component.paused {
             Paused::Nothing => false,
             Paused::Builds => record.state.is_candidate(),
@@ -158,12 +192,13 @@ impl Steward {
         let Some(component) = self.components.get(name).cloned() else { return };
         let restarted = |serving: &Option<Arc<Serving>>, behind| {
             let halted = serving.as_ref().filter(|serving| matches!(serving.running.state(), Running::Halted(_)))?;
-            let Serving { release, plugin, store, .. } = &**halted;
-            let running = self.parts.projector.start(plugin, store, Durability::Serving, false, behind);
+            let Serving { release, plugin, terms, store, .. } = &**halted;
+            let running = self.parts.projector.start(plugin, terms, store, Durability::Serving, false, behind);
             let running = running
                 .inspect_err(|error| tracing::error!(component = name, release, %error, "it cannot go on"))
                 .ok()?;
-            Some(Arc::new(Serving { release: *release, plugin: plugin.clone(), store: store.clone(), running }))
+            let (plugin, terms, store) = (plugin.clone(), terms.clone(), store.clone());
+            Some(Arc::new(Serving { release: *release, plugin, terms, store, running }))
         };
         let behind = component.live.as_ref().map(|live| live.store.watch_progress());
         let (live, warm) = (restarted(&component.live, None), restarted(&component.warm, behind));
@@ -185,7 +220,7 @@ impl Steward {
     fn sweep(&self) {
         let needed = |name: &str, release: u64| {
             let record = self.components.get(name).and_then(|component| component.release(release));
-            record.is_some_and(|record| record.state.is_needed())
+            record.is_some_and(|record| record.state.is_needed()) || self.feeds_any(name, release)
         };
         if let Err(error) = self.parts.sweep(needed) {
             tracing::warn!(%error, "what no release needs could not be removed from the stores' folder");
@@ -195,7 +230,10 @@ impl Steward {
             .values()
             .flat_map(|component| &component.releases)
             .filter(|record| record.state.is_needed())
-            .map(|record| record.digest.as_str())
+            .flat_map(|record| {
+                let upcasters = record.upcasters.iter().map(|feeds| feeds.digest.as_str());
+                std::iter::once(record.digest.as_str()).chain(upcasters)
+            })
             .collect();
         if let Err(error) = self.parts.engine.sweep_cache(&digests) {
             tracing::warn!(%error, "compiled code that nobody needs could not be removed");

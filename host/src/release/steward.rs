@@ -41,16 +41,22 @@ pub(super) struct Happening {
     pub(super) event: Event,
     code: String,
     reason: String,
+    internal_to: Option<String>,
     figures: Figures,
 }
 
 impl Happening {
     pub(super) fn new(release: u64, event: Event, reason: impl Into<String>) -> Self {
-        Self { release, event, code: String::new(), reason: reason.into(), figures: Figures::new() }
+        Self { release, event, code: String::new(), reason: reason.into(), internal_to: None, figures: Figures::new() }
     }
 
     pub(super) fn with_code(self, code: &str) -> Self {
         Self { code: code.to_owned(), ..self }
+    }
+
+    /// Its reason tells of an event that may be readable only inside a module.
+    pub(super) fn internal_to(self, internal_to: Option<&str>) -> Self {
+        Self { internal_to: internal_to.map(str::to_owned), ..self }
     }
 
     pub(super) fn with_figure(mut self, name: &str, figure: impl Into<serde_json::Value>) -> Self {
@@ -153,7 +159,7 @@ impl Steward {
             let Some(record) = component.releases.iter_mut().find(|record| record.release == happening.release) else {
                 return Err(Error::NotFound(name.to_owned()));
             };
-            let Happening { release, event, code, reason, figures } = happening;
+            let Happening { release, event, code, reason, internal_to, figures } = happening;
             let Some(state) = record.state.after(*event) else {
                 return Err(Error::Impossible {
                     component: name.to_owned(),
@@ -165,10 +171,12 @@ impl Steward {
             record.state = state;
             record.code.clone_from(code);
             record.reason.clone_from(reason);
+            record.internal_to.clone_from(internal_to);
             record.steps.push(Step {
                 state,
                 code: code.clone(),
                 reason: reason.clone(),
+                internal_to: internal_to.clone(),
                 position,
                 figures: figures.clone(),
                 at_us: control::now_us(),

@@ -1,9 +1,9 @@
 //! What must hold after the events, held against what does.
 
 use super::content::{described, rows_of};
-use super::format::{Halts, Query, Row, Then};
+use super::format::{Halts, Parked, Query, Row, Then};
 use super::question::{self, Answer, listed};
-use super::stage::{Error, Outcome, Run, Stage};
+use super::stage::{Error, Left, Outcome, Run, Stage};
 use super::story::Story;
 use crate::projector::Halt;
 use crate::store::{Relation, cells};
@@ -14,6 +14,11 @@ use serde_json::Value;
 /// # Errors
 /// A table, column, query or parameter is not; the text lists those that are.
 pub(super) fn check(stage: &Stage, story: &Story) -> Result<(), String> {
+    if let Some(name) = story.upcasters.iter().find(|name| !stage.has_upcaster(name)) {
+        return Err(format!(
+            "there is no upcaster `{name}` beside the component: neither a crate's folder nor a .wasm file"
+        ));
+    }
     for (table, columns) in &story.ignore {
         check_columns(find(stage, table)?, columns.iter())?;
     }
@@ -63,8 +68,36 @@ pub(super) fn unmet(then: &Then, run: &Run<'_>, outcome: &Outcome) -> Result<Vec
         let rest = if unmet.is_empty() { "" } else { ",\nand what was expected is not there" };
         return Ok(vec![format!("{halt}{rest}")]);
     }
-    unmet.splice(..0, halt);
+    unmet.splice(..0, halt.into_iter().chain(unmet_parked(&then.parked, &outcome.parked)));
     Ok(unmet)
+}
+
+/// What is left out that was not expected, and the other way round. A reason that the order hangs on is none.
+fn unmet_parked(expected: &[Parked], found: &[Left]) -> Vec<String> {
+    let mut unmet = Vec::new();
+    for Left { sequence, place, reason } in found {
+        let Some(expected) = expected.iter().find(|expected| expected.sequence == *sequence) else {
+            let at = place.map_or(String::new(), |(position, _)| format!(" at position {position}: {reason}"));
+            unmet.push(format!("`{sequence}` is parked{at}"));
+            continue;
+        };
+        let Some((position, events)) = *place else { continue };
+        if let Some(at) = expected.at.filter(|at| *at != position) {
+            unmet.push(format!("`{sequence}` is parked at position {position}, expected {at}: {reason}"));
+        }
+        if let Some(wanted) = expected.events.filter(|wanted| *wanted != events) {
+            unmet.push(format!("of `{sequence}` {events} events are parked, expected {wanted}"));
+        }
+        if let Some(because) = expected.because.as_ref().filter(|because| !reason.contains(because.as_str())) {
+            unmet.push(format!("`{sequence}` is parked because \"{reason}\", expected \"{because}\""));
+        }
+    }
+    for Parked { sequence, .. } in expected {
+        if found.iter().all(|found| found.sequence != *sequence) {
+            unmet.push(format!("nothing of `{sequence}` is parked, expected it to be"));
+        }
+    }
+    unmet
 }
 
 fn unmet_halt(expected: Option<&Halts>, found: Option<&Halt>) -> Option<String> {
@@ -74,7 +107,9 @@ fn unmet_halt(expected: Option<&Halts>, found: Option<&Halt>) -> Option<String> 
         (Some(Halts { at, .. }), None) => Some(format!("it did not halt, expected at position {at}")),
         (Some(Halts { at, because }), Some(halt)) => {
             let (position, reason) = match halt {
-                Halt::EventFailed { position, reason, .. } | Halt::Machine { position, reason } => (position, reason),
+                Halt::EventFailed { position, reason, .. }
+                | Halt::TooManyParked { position, reason, .. }
+                | Halt::Machine { position, reason } => (position, reason),
             };
             if position != at {
                 return Some(format!("it halted at position {position}, expected {at}: {reason}"));

@@ -14,10 +14,14 @@ use std::collections::BTreeMap;
 pub struct Scenario {
     /// The story, in a sentence.
     pub scenario: String,
-    /// The module that the component is deployed in; none where it is left out. No event is kept from a component for its
-    /// module yet, so this only tells the reader where the story takes place.
+    /// The module that the component is deployed in; none where it is left out. It is given the internal events of that module, and of
+    /// no other.
     #[serde(default)]
     pub module: Option<String>,
+    /// The upcasters that lead events to the version that the component handles: crates in folders beside that of the component, or
+    /// `.wasm` files beside it, by name.
+    #[serde(default)]
+    pub upcasters: Vec<String>,
     /// In which orders the events come.
     #[serde(default)]
     pub order: Order,
@@ -138,13 +142,16 @@ pub struct Then {
     /// The projection halts, and what else is expected is as before that event.
     #[serde(default)]
     pub halts: Option<Halts>,
+    /// Exactly these sequences are left out, in the order of the events that could not be applied; none where it is left out.
+    #[serde(default)]
+    pub parked: Vec<Parked>,
 }
 
 impl Then {
     /// Whether it holds whatever happens.
     #[must_use]
     pub fn expects_nothing(&self) -> bool {
-        self.tables.is_empty() && self.queries.is_empty() && self.halts.is_none()
+        self.tables.is_empty() && self.queries.is_empty() && self.halts.is_none() && self.parked.is_empty()
     }
 }
 
@@ -184,6 +191,25 @@ pub struct Halts {
     pub because: Option<String>,
 }
 
+/// That the later events of a sequence are left out, from one that could not be applied on.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parked {
+    /// The sequence: a stream, unless the component says otherwise.
+    pub sequence: String,
+    /// The position of the event that cannot be applied. Not looked at where the order is open.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub at: Option<u64>,
+    /// How many events are left out, that one included. Not looked at where the order is open.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub events: Option<u64>,
+    /// Part of the reason.
+    #[serde(default)]
+    pub because: Option<String>,
+}
+
 /// Tells an answer that is `null` from none.
 fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
@@ -206,6 +232,7 @@ fn something_is_expected() -> Value {
         { "properties": { "tables": { "minProperties": 1 } }, "required": ["tables"] },
         { "properties": { "queries": { "minItems": 1 } }, "required": ["queries"] },
         { "properties": { "halts": { "type": "object" } }, "required": ["halts"] },
+        { "properties": { "parked": { "minItems": 1 } }, "required": ["parked"] },
     ] });
     let then = json!({ "properties": { "then": something }, "required": ["then"] });
     json!({ "if": { "required": ["given"] }, "then": then, "else": { "properties": { "steps": { "items": then } } } })

@@ -1,7 +1,7 @@
 //! Two outcomes beside each other, for people.
 
 use super::content::Difference;
-use super::stage::{Arrival, Outcome};
+use super::stage::{Arrival, Left, Outcome};
 use super::story::Chapter;
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -68,7 +68,14 @@ pub(super) fn differences(titles: &[String; 2], left: &Outcome, right: &Outcome)
         let halt = |outcome: &Outcome| outcome.halt.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string);
         found.push(Difference { place: "halted".to_owned(), left: halt(left), right: halt(right) });
     }
-    // All else only follows from a halt.
+    if left.parked != right.parked {
+        let parked = |outcome: &Outcome| match &outcome.parked[..] {
+            [] => "nothing".to_owned(),
+            parked => parked.iter().map(told).collect::<Vec<_>>().join("; "),
+        };
+        found.push(Difference { place: "parked".to_owned(), left: parked(left), right: parked(right) });
+    }
+    // All else only follows from these.
     let shown = if found.is_empty() { SHOWN } else { found.len() };
     found.extend(left.content.differences(&right.content));
     let beyond = found.len().saturating_sub(shown);
@@ -77,6 +84,13 @@ pub(super) fn differences(titles: &[String; 2], left: &Outcome, right: &Outcome)
     let header = ["what differs".to_owned(), titles[0].clone(), titles[1].clone()];
     let table = table(&header, rows);
     if beyond == 0 { table } else { format!("{table}\n … and {beyond} more") }
+}
+
+fn told(Left { sequence, place, reason }: &Left) -> String {
+    match place {
+        Some((position, events)) => format!("{sequence} at position {position} ({events} events): {reason}"),
+        None => sequence.clone(),
+    }
 }
 
 fn shortened(text: String) -> String {

@@ -1,10 +1,12 @@
 //! A component, and a store of its own for each run of a story.
 
 use super::content::{self, Content};
+use super::format::Order;
 use super::story::{Event, Story};
-use crate::log::{Filter, category};
-use crate::plugin::{Batch, Envelope, Plugin};
-use crate::projector::{self, Halt};
+use crate::log::{Kind, category};
+use crate::plugin::{Batch, Envelope, Plugin, Upcaster, Upcasting};
+use crate::projector::{self, Halt, Terms, consumed};
+use crate::store::parked::Sequence;
 use crate::store::{self, Limits, ReadError, Relation, Store};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -12,10 +14,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
+/// Sequences that are looked at: more than may be left out.
+const PARKED: usize = 10_000;
+
 /// What stories about one component are told on.
 pub struct Stage {
     pub(super) plugin: Plugin,
-    consumed: Filter,
+    upcasters: BTreeMap<String, Upcaster>,
     folder: TempDir,
     /// An empty store, made once: a copy of it costs less than to make it anew.
     empty: PathBuf,
@@ -52,6 +57,7 @@ pub(super) struct Arrival<'s> {
 pub(super) struct Run<'s> {
     stage: &'s Stage,
     story: &'s Story,
+    terms: Terms,
     store: Store,
     pub(super) batch_size: usize,
     head: u64,
@@ -64,20 +70,30 @@ pub(super) struct Outcome {
     /// Why nothing more is folded, if so: an event's fault, never the machine's.
     pub(super) halt: Option<Halt>,
     pub(super) content: Content,
+    /// What is left out.
+    pub(super) parked: Vec<Left>,
+}
+
+/// A sequence of which events are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Left {
+    pub(super) sequence: String,
+    /// Where it began and how much it is; `None` where the order is open.
+    pub(super) place: Option<(u64, u64)>,
+    pub(super) reason: String,
 }
 
 impl Stage {
-    /// Prepares a component that was checked.
+    /// Prepares a component that was checked, with the upcasters that its stories name.
     ///
     /// # Errors
     /// Its store cannot be made.
-    pub fn new(plugin: Plugin) -> Result<Self, Error> {
+    pub fn new(plugin: Plugin, upcasters: BTreeMap<String, Upcaster>) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let empty = folder.path().join("empty.db");
         let store = Store::open(&empty, &plugin.manifest().schema, plugin.digest(), &Limits::default())?;
         let relations = store.relations().to_vec();
-        let consumed = projector::consumed(plugin.manifest());
-        Ok(Self { plugin, consumed, folder, empty, relations, runs: Cell::new(0) })
+        Ok(Self { plugin, upcasters, folder, empty, relations, runs: Cell::new(0) })
     }
 
     /// The component's name.
@@ -86,13 +102,19 @@ impl Stage {
         &self.plugin.manifest().name
     }
 
+    pub(super) fn has_upcaster(&self, name: &str) -> bool {
+        self.upcasters.contains_key(name)
+    }
+
     /// The tables and views of the component.
     pub(super) fn relations(&self) -> &[Relation] {
         &self.relations
     }
 
-    pub(super) fn consumes(&self, event: &Event) -> bool {
-        self.consumed.wants(&event.event_type, category(&event.stream), &event.module)
+    pub(super) fn consumes(&self, story: &Story, event: &Event) -> bool {
+        let Event { event_type, stream, module, internal, .. } = event;
+        let kind = Kind { event_type, category: category(stream), module, internal: *internal };
+        consumed(self.plugin.manifest(), &story.module).wants(&kind)
     }
 
     /// Begins a story from an empty store.
@@ -103,7 +125,12 @@ impl Stage {
         std::fs::copy(&self.empty, &path)?;
         let store = Store::open(&path, &self.plugin.manifest().schema, self.plugin.digest(), &Limits::default())?;
         store.discard();
-        Ok(Run { stage: self, story, store, batch_size, head: 0, revisions: BTreeMap::new() })
+        let upcasters = story.upcasters.iter().filter_map(|name| self.upcasters.get(name));
+        // Of no module, so that they take the events of any.
+        let upcasters = upcasters.map(|upcaster| (String::new(), upcaster.clone())).collect();
+        let upcasting = Upcasting::new(self.plugin.manifest(), upcasters);
+        let terms = Terms { module: story.module.clone(), upcasting, ..Terms::default() };
+        Ok(Run { stage: self, story, terms, store, batch_size, head: 0, revisions: BTreeMap::new() })
     }
 }
 
@@ -119,12 +146,28 @@ impl<'s> Run<'s> {
     /// Lets these events come, and answers what is there then.
     pub(super) fn fold(&mut self, arrivals: &[Arrival<'s>]) -> Result<Outcome, Error> {
         let batches = self.batches(arrivals);
-        let halt = match projector::replay(&self.stage.plugin, &self.store, batches) {
+        let halt = match projector::replay(&self.stage.plugin, &self.terms, &self.store, batches) {
             Ok(()) => None,
             Err(Halt::Machine { reason, .. }) => return Err(Error::Machine(reason)),
             Err(halt) => Some(halt),
         };
-        Ok(Outcome { halt, content: content::read(&self.store)? })
+        Ok(Outcome { halt, content: content::read(&self.store)?, parked: self.left()? })
+    }
+
+    fn left(&self) -> Result<Vec<Left>, Error> {
+        let in_order = self.story.order == Order::Given;
+        let left = |parked: Sequence| Left {
+            place: in_order.then_some((parked.position, parked.events)),
+            // Which event of it comes first, and what is wrong with that, hangs on the order.
+            reason: if in_order { parked.reason } else { String::new() },
+            sequence: parked.sequence,
+        };
+        let parked: Vec<Sequence> = self.store.read_here(|snapshot| snapshot.parked(0, PARKED))?;
+        let mut parked: Vec<Left> = parked.into_iter().map(left).collect();
+        if !in_order {
+            parked.sort_by(|one, other| one.sequence.cmp(&other.sequence));
+        }
+        Ok(parked)
     }
 
     /// The events that the component consumes, each batch with the position up to which it brings the store.
@@ -135,7 +178,7 @@ impl<'s> Run<'s> {
             let revision = self.revisions.entry(&event.stream).or_default();
             let place = self.head as usize;
             self.head += 1;
-            if self.stage.consumes(event) {
+            if self.stage.consumes(self.story, event) {
                 if batch.len() == self.batch_size {
                     batches.push((std::mem::take(&mut batch), self.head - 1));
                 }

@@ -20,6 +20,10 @@ const SECOND_US: i64 = 1_000_000;
 pub struct Story {
     /// What it tells, in a sentence.
     pub name: String,
+    /// The module that the component is deployed in; empty for none.
+    pub module: String,
+    /// The upcasters that lead events to the version that the component handles, by name.
+    pub upcasters: Vec<String>,
     /// In which orders its events come.
     pub order: Order,
     /// Whether some events come a second time in those orders.
@@ -122,7 +126,7 @@ impl Story {
 }
 
 fn check(scenario: Scenario) -> Result<Story, String> {
-    let Scenario { scenario: name, module: _, order, duplicates, ignore, given, then, steps } = scenario;
+    let Scenario { scenario: name, module, upcasters, order, duplicates, ignore, given, then, steps } = scenario;
     if name.trim().is_empty() {
         return Err("`scenario` is empty: tell the story in a sentence".to_owned());
     }
@@ -170,13 +174,15 @@ fn check(scenario: Scenario) -> Result<Story, String> {
         }
         chapters.push(Chapter { events, then });
     }
-    Ok(Story { name, order, duplicates, ignore, steps: chapters, recorded_at_us })
+    let module = module.unwrap_or_default();
+    Ok(Story { name, module, upcasters, order, duplicates, ignore, steps: chapters, recorded_at_us })
 }
 
 /// Where `then` expects nothing, that all orders come to the same must be something.
 fn check_orders_alone(order: Order, duplicates: bool, events: &[Event]) -> Result<(), String> {
     const NOTHING: &str = "`then` expects nothing";
-    const INSTEAD: &str = "say `tables`, as `then: {tables: {orders: [{status: paid}]}}`, or `queries` or `halts`";
+    const INSTEAD: &str =
+        "say `tables`, as `then: {tables: {orders: [{status: paid}]}}`, or `queries`, `parked` or `halts`";
     let one_stream = events.windows(2).all(|pair| pair[0].stream == pair[1].stream);
     match order {
         Order::Given => Err(format!("{NOTHING}, so that it always holds: {INSTEAD}")),

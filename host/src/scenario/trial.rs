@@ -129,12 +129,12 @@ fn at_all_sizes(stage: &Stage, story: &Story, sizes: &[usize]) -> Result<(), Fai
             let text = in_step(format!(
                 "the outcome depends on the size of the batches: {size} and {other_size} differ\n\n{differences}"
             ));
-            return Err(failed(Kind::BatchSize, text, stage, &story.steps[..=number]));
+            return Err(failed(Kind::BatchSize, text, stage, story, &story.steps[..=number]));
         }
         let unmet = expectation::unmet(then, &runs[0], first)?;
         if !unmet.is_empty() {
             let lines: Vec<String> = unmet.into_iter().map(in_step).collect();
-            return Err(failed(Kind::Expectation, lines.join("\n"), stage, &story.steps[..=number]));
+            return Err(failed(Kind::Expectation, lines.join("\n"), stage, story, &story.steps[..=number]));
         }
         if first.halt.is_some() {
             // It had to, and nothing comes after that.
@@ -173,11 +173,11 @@ fn in_all_orders(stage: &Stage, story: &Story, chapter: &Chapter, options: &Opti
                         options.seed,
                         side_by_side::tellings((first_told, expected), (&telling, &outcome))
                     );
-                    return Err(failed(Kind::Order, text, stage, &story.steps));
+                    return Err(failed(Kind::Order, text, stage, story, &story.steps));
                 }
                 Some(_) => {
                     if let Some(text) = unmet_in(&telling, chapter, &run, &outcome, options.seed)? {
-                        return Err(failed(Kind::Expectation, text, stage, &story.steps));
+                        return Err(failed(Kind::Expectation, text, stage, story, &story.steps));
                     }
                 }
                 None => first = Some((telling, outcome)),
@@ -204,9 +204,9 @@ fn unmet_in(
 }
 
 /// A failure, with the types that the component does not consume: a name may be misspelled, here or there.
-fn failed(kind: Kind, mut text: String, stage: &Stage, told: &[Chapter]) -> Failed {
+fn failed(kind: Kind, mut text: String, stage: &Stage, story: &Story, told: &[Chapter]) -> Failed {
     let mut types: Vec<(&str, usize, usize)> = Vec::new();
-    for event in told.iter().flat_map(|step| &step.events).filter(|event| !stage.consumes(event)) {
+    for event in told.iter().flat_map(|step| &step.events).filter(|event| !stage.consumes(story, event)) {
         match types.iter_mut().find(|(name, ..)| *name == event.event_type) {
             Some((.., more)) => *more += 1,
             None => types.push((&event.event_type, event.number, 0)),

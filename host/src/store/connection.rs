@@ -1,6 +1,7 @@
 //! Opening a store's file: every connection has its authorizer, its meter and its limits from the first moment.
 
 use super::authorizer::Pen;
+use super::functions;
 use super::meter::{GRAIN, Meter};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -57,6 +58,7 @@ fn guard(mut connection: Connection) -> Result<Guarded, rusqlite::Error> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    functions::bound(&connection)?;
     let judge = pen.clone();
     connection.authorizer(Some(move |context: rusqlite::hooks::AuthContext<'_>| judge.judge(&context)))?;
     let ticker = meter.clone();

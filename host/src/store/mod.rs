@@ -7,9 +7,10 @@
 //! In reading order:
 //! * `schema`: what a read model may hold, and making a store from a component's DDL
 //! * `authorizer`: what a component's SQL may do
-//! * `meter`: how much it may do
+//! * `meter`: how much it may do; `functions`: what of SQLite would do too much at once
 //! * [`session`]: the one writer, with its kept statements
 //! * [`snapshot`]: the many readers
+//! * [`parked`]: what a read model leaves out
 //! * `query`: a read as rows of cells, bounded
 //! * [`cells`]: cells as JSON
 //! * `files`: a store's files on the disk
@@ -18,7 +19,9 @@ mod authorizer;
 pub mod cells;
 mod connection;
 mod files;
+mod functions;
 mod meter;
+pub mod parked;
 mod query;
 mod schema;
 pub mod session;
@@ -31,6 +34,7 @@ pub use session::{Fault, Metered, Prepared, Session};
 pub use snapshot::{Durability, Progress, Snapshot, Store};
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The store is out of order. What it says against a component's SQL is a [`Fault`] or a [`SchemaError`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -63,10 +67,12 @@ pub struct Limits {
     pub kept_statements: usize,
     /// Readers at once; beyond it they wait for a place.
     pub readers: usize,
+    /// Time that the SQL of a batch may take; beyond it nobody is convicted, and the projection halts.
+    pub batch: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pages: 16 << 20, kept_statements: 256, readers: 8 }
+        Self { pages: 16 << 20, kept_statements: 256, readers: 8, batch: Duration::from_secs(60) }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::authorizer::{Author, is_laternas};
 use super::connection::{Guarded, open_scratch};
+use super::parked;
 use super::query::quoted;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection};
 
-/// Laterna's own table in a store. One row.
+/// Laterna's own table in a store, besides those of what is left out. One row.
 const LATERNA_TABLES: &str = "
 CREATE TABLE laterna_checkpoint (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -104,12 +105,10 @@ pub fn check_schema(ddl: &str, typed_tables: &[String], queries: &[Asked<'_>]) -
 
 /// Makes the component's tables and Laterna's own, in the transaction that is open.
 pub(super) fn create(store: &Guarded, ddl: &str) -> Result<Vec<Relation>, SchemaError> {
-    let Guarded { connection, pen, .. } = store;
-    connection.execute_batch(LATERNA_TABLES).map_err(|error| refused("Laterna's own tables", &error))?;
-    pen.hand_to(Author::Schema);
-    let created = run_ddl(connection, ddl);
-    pen.hand_to(Author::Host);
-    created?;
+    let Guarded { connection, .. } = store;
+    let own = [LATERNA_TABLES, parked::TABLES].concat();
+    connection.execute_batch(&own).map_err(|error| refused("Laterna's own tables", &error))?;
+    run_ddl(store, ddl)?;
     let relations = relations(connection).map_err(|error| refused("the schema", &error))?;
     for relation in &relations {
         check_relation(store, relation)?;
@@ -117,7 +116,15 @@ pub(super) fn create(store: &Guarded, ddl: &str) -> Result<Vec<Relation>, Schema
     Ok(relations)
 }
 
-fn run_ddl(connection: &Connection, ddl: &str) -> Result<(), SchemaError> {
+fn run_ddl(store: &Guarded, ddl: &str) -> Result<(), SchemaError> {
+    store.pen.hand_to(Author::Schema);
+    let ran = run_each(store, ddl);
+    store.pen.hand_to(Author::Host);
+    ran
+}
+
+fn run_each(store: &Guarded, ddl: &str) -> Result<(), SchemaError> {
+    let Guarded { connection, .. } = store;
     if ddl.contains('\0') {
         // SQLite would stop there and say nothing of the rest.
         return Err(SchemaError::Refused { what: "the schema".to_owned(), why: "it holds a zero byte".to_owned() });
@@ -130,15 +137,31 @@ fn run_ddl(connection: &Connection, ddl: &str) -> Result<(), SchemaError> {
             Ok(Some(mut statement)) => {
                 let text = statement.expanded_sql().unwrap_or_default();
                 rest = rest.trim_start().strip_prefix(text.trim()).unwrap_or(rest);
+                let misplaced = || SchemaError::Refused {
+                    what: shortened(&text),
+                    why: "only CREATE TABLE, CREATE INDEX and CREATE VIEW belong into a schema".to_owned(),
+                };
                 if statement.readonly() || statement.column_count() > 0 {
-                    let why = "only CREATE TABLE, CREATE INDEX and CREATE VIEW belong into a schema".to_owned();
-                    return Err(SchemaError::Refused { what: shortened(&text), why });
+                    return Err(misplaced());
                 }
+                let before = version(store).map_err(|error| refused(&text, &error))?;
                 statement.execute([]).map_err(|error| refused(&text, &error))?;
+                // What is allowed besides, as REINDEX is within CREATE INDEX, makes nothing.
+                if version(store).map_err(|error| refused(&text, &error))? == before {
+                    return Err(misplaced());
+                }
             }
             Err(error) => return Err(refused(rest, &error)),
         }
     }
+}
+
+/// Counts up with each object that is made.
+fn version(store: &Guarded) -> Result<i64, rusqlite::Error> {
+    store.pen.hand_to(Author::Host);
+    let version = store.connection.query_one("PRAGMA schema_version", [], |row| row.get(0));
+    store.pen.hand_to(Author::Schema);
+    version
 }
 
 fn check_relation(store: &Guarded, relation: &Relation) -> Result<(), SchemaError> {

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, Statement, StatementStatus, ToSql};
 use self_cell::self_cell;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is wrong with a component's statement.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,7 @@ pub struct Session {
     meter: Meter,
     author: Author,
     kept_statements: usize,
+    batch_time: Duration,
 }
 
 self_cell!(
@@ -79,7 +81,7 @@ impl Session {
     pub(super) fn new(guarded: Guarded, author: Author, limits: &Limits) -> Self {
         let Guarded { connection, pen, meter } = guarded;
         let kept = Kept::new(connection, |_| Statements::default());
-        Self { kept, pen, meter, author, kept_statements: limits.kept_statements }
+        Self { kept, pen, meter, author, kept_statements: limits.kept_statements, batch_time: limits.batch }
     }
 
     /// Gives the connection back, without its statements.
@@ -87,7 +89,7 @@ impl Session {
         Guarded { connection: self.kept.into_owner(), pen: self.pen, meter: self.meter }
     }
 
-    fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Connection {
         self.kept.borrow_owner()
     }
 
@@ -102,7 +104,9 @@ impl Session {
                 *statements = Statements::default();
             }
         });
-        self.host("BEGIN IMMEDIATE")
+        self.host("BEGIN IMMEDIATE")?;
+        self.meter.allow_time(Some(self.batch_time));
+        Ok(())
     }
 
     /// Commits what the component did together with the checkpoint.
@@ -110,6 +114,7 @@ impl Session {
     /// # Errors
     /// The store cannot be written; nothing of the batch is kept.
     pub fn commit(&mut self, checkpoint: u64) -> Result<(), Error> {
+        self.meter.allow_time(None);
         let written = self
             .connection()
             .prepare_cached("UPDATE laterna_checkpoint SET position = ?1")
@@ -123,6 +128,7 @@ impl Session {
 
     /// Undoes the batch.
     pub fn roll_back(&mut self) {
+        self.meter.allow_time(None);
         if !self.connection().is_autocommit() {
             // Where even this fails, SQLite rolls back when the file is opened again.
             if let Err(error) = self.host("ROLLBACK") {

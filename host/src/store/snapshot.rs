@@ -6,6 +6,7 @@ use super::query::{self, Bounds, ReadError, Rows};
 use super::schema::{self, Relation};
 use super::session::Session;
 use super::{Error, Limits, files};
+use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -212,6 +213,10 @@ impl Snapshot {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    pub(super) fn connection(&self) -> Result<&Connection, Error> {
+        self.store.as_ref().map(|store| &store.connection).ok_or(Error::Closed)
     }
 
     /// Asks a question in SQL; parameters by name, without their `:`.

@@ -10,6 +10,27 @@ pub struct Found {
     pub source: PathBuf,
     pub file: PathBuf,
     pub scenarios: Vec<PathBuf>,
+    /// Where crates are built to.
+    built: PathBuf,
+}
+
+impl Found {
+    /// Another component that stands beside this one: a crate's folder, which is built, or a .wasm file.
+    pub fn beside(&self, name: &str) -> Result<Option<PathBuf>, Failure> {
+        let Some(folder) = self.source.canonicalize()?.parent().map(Path::to_owned) else { return Ok(None) };
+        let file = folder.join(format!("{name}.wasm"));
+        if file.is_file() {
+            return Ok(Some(file));
+        }
+        let crate_folder = folder.join(name);
+        if !crate_folder.join("Cargo.toml").is_file() {
+            return Ok(None);
+        }
+        let order = build::Order { crates: vec![crate_folder.clone()], out: self.built.clone(), features: None };
+        order.prepare()?;
+        eprintln!("building {name} …");
+        Ok(Some(order.build_one(&crate_folder, true)?.file))
+    }
 }
 
 /// Finds what was named, or the crate here, or all of `projections/` that have scenarios. Crates are built into the folder `built`.
@@ -74,7 +95,7 @@ fn find_one(path: &Path, scenarios: &[PathBuf], built: &Path) -> Result<Found, F
         // A dot names no folder to those who read the results elsewhere.
         (if path == Path::new(".") { named } else { path.to_owned() }, file)
     };
-    Ok(Found { source, file, scenarios: files })
+    Ok(Found { source, file, scenarios: files, built: built.to_owned() })
 }
 
 /// The scenarios in a folder, by name.

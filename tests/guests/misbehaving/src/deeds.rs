@@ -99,6 +99,49 @@ pub fn apply(event: &Event<'_>, store: &Store, company: u64) -> Result<()> {
             let counted: Option<(i64,)> = store.query_one(endless, ())?;
             noted(store, event, &format!("{counted:?}"))
         }
+        // Takes as much as it is told to, and is done.
+        "Toiled" => {
+            #[derive(Deserialize)]
+            struct Toil {
+                rounds: u64,
+            }
+            let Toil { rounds } = event.json()?;
+            (0..rounds).for_each(|round| drop(black_box(round)));
+            noted(store, event, "done")
+        }
+        // Says in which version it came, and which way.
+        "Shifted" => {
+            #[derive(Deserialize)]
+            struct Shifted {
+                #[serde(default)]
+                way: String,
+            }
+            let way = event.json::<Shifted>()?.way;
+            noted(store, event, &format!("{way}{}", event.schema_version()))
+        }
+        // Fails where its data says so.
+        "Judged" => {
+            #[derive(Deserialize)]
+            struct Judged {
+                #[serde(default)]
+                fails: bool,
+            }
+            if event.json::<Judged>()?.fails { Err(Error::new("it says itself that it fails")) } else { Ok(()) }
+        }
+        // All in one step of SQLite's machine, where nothing ends it.
+        "Searched" => {
+            let search = "SELECT instr(printf('%.*c', 2000000, 'a'), printf('%.*c', 1000000, 'a') || 'b')";
+            let found: Option<(i64,)> = store.query_one(search, ())?;
+            noted(store, event, &format!("{found:?}"))
+        }
+        // Few steps, each of them long.
+        "Compared4MB" => {
+            let compared = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000),
+                                 t (a, b) AS MATERIALIZED (SELECT zeroblob(4000000), zeroblob(4000000))
+                            SELECT count(*) FROM n, t WHERE t.a = t.b";
+            let counted: Option<(i64,)> = store.query_one(compared, ())?;
+            noted(store, event, &format!("{counted:?}"))
+        }
         "Answered" => {
             let much = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100)
                         SELECT zeroblob(1000000) FROM n";

@@ -26,6 +26,18 @@ pub struct Says {
     /// Types. Without any it consumes every event.
     #[serde(default)]
     consumes: Vec<String>,
+    /// Types in the version that it handles.
+    #[serde(default)]
+    versions: Vec<(String, u32)>,
+    /// It sets aside what it cannot apply.
+    #[serde(default)]
+    parks: bool,
+    /// The pointer into the data that tells sequences apart, or `correlation`; by stream without it.
+    #[serde(default)]
+    sequence: String,
+    /// Only its own module may query it.
+    #[serde(default)]
+    internal: bool,
     #[serde(default = "schema")]
     schema: String,
     #[serde(default)]
@@ -76,6 +88,20 @@ impl Says {
         let mut manifest = Manifest::new(&self.name, &self.version).describe("Misbehaves.").schema(&self.schema);
         for event_type in &self.consumes {
             manifest = manifest.consume_type(event_type, "to do something about it");
+        }
+        for (event_type, version) in &self.versions {
+            manifest = manifest.consume_version(event_type, *version, "in this version");
+        }
+        if self.parks {
+            manifest = manifest.park();
+        }
+        manifest = match self.sequence.as_str() {
+            "" => manifest,
+            "correlation" => manifest.sequence_by_correlation(),
+            pointer => manifest.sequence_by_data(pointer),
+        };
+        if self.internal {
+            manifest = manifest.internal();
         }
         for query in self.queries {
             manifest = manifest.query(query.named());

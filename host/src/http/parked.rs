@@ -1,0 +1,154 @@
+//! `/projections/{name}/parked`: what a read model leaves out, and what operators make of it.
+
+use super::App;
+use super::answer::{page_url, path_segment};
+use super::parameters::Parameters;
+use super::problem::{Code, Problem};
+use super::reading::{answered, find_component};
+use super::releases::{answer_about, check_steers, taken};
+use crate::access::Caller;
+use crate::release::{Ask, Component, Serving};
+use crate::store::{Snapshot, parked::Sequence};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Positions that are shown of a sequence.
+const POSITIONS: usize = 100;
+
+/// `GET /projections/{name}/parked?after=&limit=&release=`: of the release that serves, or of another one that runs.
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let after = parameters.take_as::<u64>("after", "a position, from 0")?.unwrap_or(0);
+    let limit = parameters.take_limit(app.config().page_rows)?;
+    let release = parameters.take_as::<u64>("release", "the number of a release that runs")?;
+    parameters.finish()?;
+    let component = find_component(&app, &name)?;
+    let serving = running(&component, release)?;
+    let (position, mut sequences) = serving
+        .store
+        .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
+            let mut sequences = Vec::new();
+            for sequence in snapshot.parked(after, limit + 1)? {
+                let positions = snapshot.parked_positions(&sequence.sequence, POSITIONS)?;
+                sequences.push((sequence, positions));
+            }
+            Ok((snapshot.position(), sequences))
+        })
+        .await?;
+    let more = sequences.len() > limit;
+    sequences.truncate(limit);
+    let next = sequences.last().filter(|_| more).map(|(last, _)| {
+        let path = format!("/projections/{}/parked", path_segment(&name));
+        let release = release.map_or(String::new(), |release| release.to_string());
+        page_url(&path, &[("after", &last.position.to_string()), ("limit", &limit.to_string()), ("release", &release)])
+    });
+    let shown: Vec<Value> =
+        sequences.iter().map(|(sequence, positions)| shown(&caller, &serving, sequence, positions)).collect();
+    let limit = component.release(serving.release).map(|record| record.limits.parked_events);
+    Ok(answered(serving.release, position, &json!({ "parked": shown, "next": next, "parked_events": limit })))
+}
+
+/// `POST /projections/{name}/parked/{sequence}/retry`: a rebuild, alongside, under the limits as they are now.
+pub async fn retry(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, sequence)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    find(&app, &caller, &name, &sequence).await?;
+    let ordered = app.host.releases.ask(&name, Ask::Retry(sequence)).await;
+    let order = ordered.map_err(|error| taken(&app, error))?;
+    let component = find_component(&app, &name)?;
+    answer_about(&app, &caller, &component, order, StatusCode::ACCEPTED).await
+}
+
+/// `POST /projections/{name}/parked/{sequence}/discard`: what is left out of it does not count any longer, nor what will be.
+pub async fn discard(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, sequence)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    find(&app, &caller, &name, &sequence).await?;
+    let ordered = app.host.releases.ask(&name, Ask::Discard(sequence.clone())).await;
+    ordered.map_err(|error| taken(&app, error))?;
+    let (serving, position, found, positions) = find(&app, &caller, &name, &sequence).await?;
+    Ok(answered(serving.release, position, &shown(&caller, &serving, &found, &positions)))
+}
+
+type Found = (Arc<Serving>, u64, Sequence, Vec<u64>);
+
+/// A sequence that the release leaves events out of that serves, for who may steer it.
+async fn find(app: &App, caller: &Caller, name: &str, sequence: &str) -> Result<Found, Problem> {
+    check_steers(app, caller, name)?;
+    let component = find_component(app, name)?;
+    let serving = running(&component, None)?;
+    let wanted = sequence.to_owned();
+    let (position, found, positions) = serving
+        .store
+        .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
+            let found = snapshot.parked_sequence(&wanted)?;
+            Ok((snapshot.position(), found, snapshot.parked_positions(&wanted, POSITIONS)?))
+        })
+        .await?;
+    match found.filter(|found| may_see(caller, found)) {
+        Some(found) => Ok((serving, position, found, positions)),
+        None => {
+            let detail = format!(
+                "`{name}` leaves nothing out of a sequence `{sequence}`; `GET /projections/{name}/parked` lists those that it does"
+            );
+            Err(Problem::new(Code::ParkedNotFound, detail))
+        }
+    }
+}
+
+/// The release of this number, or the one that serves.
+fn running(component: &Component, release: Option<u64>) -> Result<Arc<Serving>, Problem> {
+    let found = match release {
+        None => component.live.as_ref(),
+        Some(release) => component.running().find(|serving| serving.release == release),
+    };
+    found.cloned().ok_or_else(|| {
+        let which =
+            release.map_or_else(|| "no release".to_owned(), |release| format!("release {release} does not run;"));
+        let detail = match release {
+            None => format!("{which} of `{}` serves, so nothing is left out", component.name),
+            Some(_) => format!("{which} `GET /projections/{}` shows those that do", component.name),
+        };
+        Problem::new(Code::ProjectionNotLive, detail)
+    })
+}
+
+fn may_see(caller: &Caller, sequence: &Sequence) -> bool {
+    !sequence.internal || caller.is_inside(&sequence.module)
+}
+
+/// A sequence for who asks: of an event that they may not see, only where it stands.
+fn shown(caller: &Caller, serving: &Serving, sequence: &Sequence, positions: &[u64]) -> Value {
+    if !may_see(caller, sequence) {
+        return json!({ "position": sequence.position, "internal": true });
+    }
+    json!({
+        "sequence": sequence.sequence,
+        "position": sequence.position,
+        "event_id": sequence.event_id,
+        "type": sequence.event_type,
+        "stream": sequence.stream,
+        "module": sequence.module,
+        "code": sequence.code,
+        "reason": sequence.reason,
+        "events": sequence.events,
+        "last_position": sequence.last_position,
+        "positions": positions,
+        "discarded": serving.terms.discarded.contains(&sequence.sequence),
+    })
+}

@@ -1,0 +1,86 @@
+//! Every route, with the roles that it takes: what is not here is not served.
+
+use super::{App, components, events, health, pages, parked, projections, queries, releases, streams, tables, tokens};
+use crate::access::Role;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+/// A way in.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with names for its parts.
+    pub path: &'static str,
+    /// The parameters of the URL, as they are shown to people.
+    pub parameters: &'static str,
+    /// Who may come: whoever has one of these roles. None: whoever asks.
+    pub roles: &'static [Role],
+    /// What answers.
+    pub handler: MethodRouter<App>,
+}
+
+const ANYBODY: &[Role] = &[];
+const ANY_ROLE: &[Role] = Role::ALL;
+const APPEND: &[Role] = &[Role::Append];
+const READ: &[Role] = &[Role::Read];
+/// How things stand: for those who read, and for those who deploy.
+const STATUS: &[Role] = &[Role::Read, Role::Deploy];
+const DEPLOY: &[Role] = &[Role::Deploy];
+const ADMIN: &[Role] = &[Role::Admin];
+
+/// All routes.
+pub fn all() -> Vec<Route> {
+    let select = "column=eq.value&order=column.desc&limit=&offset=&select=";
+    vec![
+        get("/", "", ANY_ROLE, pages::index),
+        post("/streams/{stream}/events", "", APPEND, streams::append),
+        get("/streams/{stream}/events", "from=&limit=&direction=", READ, streams::read),
+        delete("/streams/{stream}", APPEND, streams::close),
+        post("/events", "", APPEND, events::post),
+        get("/events", "after=&limit=&type=&category=&module=", READ, events::get),
+        get("/projections", "", STATUS, projections::list),
+        get("/projections/{name}", "", STATUS, projections::show),
+        get("/projections/{name}/tables/{table}", select, READ, tables::read),
+        get("/projections/{name}/queries/{query}", "parameter=value", READ, queries::ask),
+        get("/projections/{name}/parked", "after=&limit=&release=", STATUS, parked::list),
+        post("/projections/{name}/parked/{sequence}/retry", "", DEPLOY, parked::retry),
+        post("/projections/{name}/parked/{sequence}/discard", "", DEPLOY, parked::discard),
+        post("/components", "name=&module=", DEPLOY, components::deploy),
+        post("/projections/{name}/rebuild", "release=", DEPLOY, releases::rebuild),
+        post("/projections/{name}/rollback", "release=&timeout=", DEPLOY, releases::roll_back),
+        post("/projections/{name}/pause", "builds=", DEPLOY, releases::pause),
+        post("/projections/{name}/resume", "", DEPLOY, releases::resume),
+        post("/projections/{name}/remove", "purge=", DEPLOY, releases::remove),
+        get("/tokens", "", ADMIN, tokens::list),
+        post("/tokens", "", ADMIN, tokens::create),
+        delete("/tokens/{id}", ADMIN, tokens::revoke),
+        get("/health/live", "", ANYBODY, health::live),
+        get("/health/ready", "", ANYBODY, health::ready),
+        get("/errors/{code}", "", ANYBODY, pages::error),
+    ]
+}
+
+fn get<H, T>(path: &'static str, parameters: &'static str, roles: &'static [Role], handler: H) -> Route
+where
+    H: Handler<T, App>,
+    T: 'static,
+{
+    Route { method: Method::GET, path, parameters, roles, handler: on(MethodFilter::GET, handler) }
+}
+
+fn post<H, T>(path: &'static str, parameters: &'static str, roles: &'static [Role], handler: H) -> Route
+where
+    H: Handler<T, App>,
+    T: 'static,
+{
+    Route { method: Method::POST, path, parameters, roles, handler: on(MethodFilter::POST, handler) }
+}
+
+fn delete<H, T>(path: &'static str, roles: &'static [Role], handler: H) -> Route
+where
+    H: Handler<T, App>,
+    T: 'static,
+{
+    Route { method: Method::DELETE, path, parameters: "", roles, handler: on(MethodFilter::DELETE, handler) }
+}

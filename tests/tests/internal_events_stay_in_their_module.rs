@@ -1,0 +1,223 @@
+//! A module's internal events are its own affair: others see the gap in positions, and nothing else, over every door.
+
+use laterna_tests::guests::misbehaving;
+use laterna_tests::releases::variant;
+use laterna_tests::{Client, Data, Server, component};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+
+/// Stands in each internal event: in its data, its type, its id and its stream.
+const SECRET: &str = "Hush";
+
+/// A shop with three modules' components, and events of two modules.
+struct Shop {
+    server: Server,
+    /// Inside the module `notifications`.
+    inside: Client,
+    /// Everybody else: another module, no module, no token.
+    outside: Vec<(&'static str, Client)>,
+}
+
+fn module_folder(data: &Data, module: &str, name: &str, bytes: &[u8]) {
+    let folder = data.path().join("components").join(module);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join(format!("{name}.wasm")), bytes).expect("a file");
+}
+
+impl Shop {
+    fn open(data: &Data) -> Self {
+        let notifications = std::fs::read(component("notifications")).expect("a file");
+        module_folder(data, "notifications", "notifications", &notifications);
+        // Each of these is given all that it may see: in another module, in none, and in the module itself.
+        for (module, name) in [("sales", "spy-of-sales"), ("", "spy-of-nobody"), ("notifications", "insider")] {
+            module_folder(data, module, name, &misbehaving(&json!({ "name": name })));
+        }
+        let server = data.serve_with(&["--heartbeat-ms", "20"]);
+        let roles = ["append", "read", "deploy"];
+        let inside = server.with_token(&roles, Some("notifications"));
+        let sales = server.with_token(&roles, Some("sales"));
+        let outside = vec![
+            ("another module", sales),
+            ("no module", server.with_token(&["admin"], None)),
+            ("no token", (*server).clone()),
+        ];
+        Self { server, inside, outside }
+    }
+
+    /// Positions 1 and 4 are public events of sales, 2, 3 and 5 internal ones of notifications, 6 is a public one of those.
+    fn tell(&self) {
+        let sales = &self.outside[0].1;
+        let shipped = |number: u64| {
+            json!({ "events": [{ "type": "OrderShipped",
+            "data": { "order_id": format!("o{number}"), "customer_id": "c7" } }] })
+        };
+        let event = |of_type: &str, data: Value| {
+            json!({ "events": [{ "type": of_type, "visibility": "internal", "data": data,
+            "id": format!("{SECRET}-{of_type}"), "metadata": { SECRET: true } }] })
+        };
+        let stream = format!("/streams/notification-{SECRET}/events");
+        sales.post("/streams/order-1/events", &shipped(1)).ok();
+        let queued = json!({ "notification_id": SECRET, "order_id": "o1", "channel": "email" });
+        self.inside.post(&stream, &event("NotificationQueued", queued)).ok();
+        let attempted = json!({ "notification_id": SECRET, "error": format!("{SECRET}: mailbox full") });
+        self.inside.post(&stream, &event("DeliveryAttempted", attempted)).ok();
+        sales.post("/streams/order-2/events", &shipped(2)).ok();
+        self.inside.post(&stream, &event(&format!("{SECRET}Reconsidered"), json!({}))).ok();
+        let delivered =
+            json!({ "events": [{ "type": "NotificationDelivered", "data": { "notification_id": SECRET } }] });
+        self.inside.post("/streams/notification-public/events", &delivered).ok();
+    }
+}
+
+fn positions(events: &Value) -> Vec<u64> {
+    let events = events["events"].as_array().expect("events");
+    events.iter().map(|event| event["position"].as_u64().expect("a position")).collect()
+}
+
+#[test]
+fn over_every_door() {
+    let data = Data::new();
+    let shop = Shop::open(&data);
+    shop.tell();
+
+    // Inside, all is there.
+    assert_eq!(positions(&shop.inside.get("/events").ok()), [1, 2, 3, 4, 5, 6]);
+    let stream = format!("/streams/notification-{SECRET}/events");
+    assert_eq!(positions(&shop.inside.get(&stream).ok()), [2, 3, 5]);
+    let told = shop.inside.rows("notifications", "notifications");
+    assert_eq!(told[0]["status"], "delivered");
+    assert_eq!(told[0]["attempts"], 2);
+    let shown = shop.inside.projection("notifications");
+    assert_eq!((&shown["visibility"], shown["tables"].as_array().map(Vec::len)), (&json!("internal"), Some(2)));
+
+    // Outside, whatever is asked, nothing of it is told.
+    for (who, outside) in &shop.outside {
+        let said = RefCell::new(Vec::new());
+        let ask = |path: &str| {
+            let answer = outside.get(path);
+            said.borrow_mut().push((path.to_owned(), answer.text.clone()));
+            answer
+        };
+        let page = ask("/events").ok();
+        assert_eq!(positions(&page), [1, 4, 6], "{who}");
+        // Where it is public, what it carries is for everybody.
+        said.borrow_mut().clear();
+        assert_eq!(positions(&ask("/events?limit=1&after=1").ok()), [4], "{who}");
+        assert_eq!(ask("/events?after=4&limit=1&type=OrderShipped").position(), 6, "{who}: the gap is passed");
+        for filter in ["type=NotificationQueued", "module=notifications&type=DeliveryAttempted"] {
+            assert_eq!(positions(&ask(&format!("/events?{filter}")).ok()), [0; 0], "{who}: {filter}");
+        }
+        assert_eq!(positions(&ask("/events?category=notification&limit=100").ok()), [6], "{who}");
+        assert_eq!(positions(&ask(&stream).ok()), [0; 0], "{who}");
+        let back = ask(&format!("{stream}?direction=backwards"));
+        assert_eq!(positions(&back.ok()), [0; 0], "{who}");
+        for path in ["tables/notifications", "tables/shipments", "queries/untold", "tables/nothing"] {
+            ask(&format!("/projections/notifications/{path}")).refused(403, "not-allowed");
+        }
+        let shown = ask("/projections/notifications").ok();
+        assert_eq!((&shown["tables"], &shown["consumes"]), (&Value::Null, &Value::Null), "{who}");
+        ask("/projections").ok();
+        ask("/").ok();
+        ask("/health/ready").ok();
+        ask("/projections/notifications/parked").ok();
+        for (path, text) in said.borrow().iter() {
+            // What was asked for may stand in the address of the next page.
+            let told = text.matches(SECRET).count() > 0 && !path.contains(SECRET) && !path.contains("category=");
+            assert!(!told && !text.contains("mailbox"), "{who} reads at {path}: {text}");
+        }
+
+        // Who follows is carried across the gap.
+        let mut seen = Vec::new();
+        outside.follow("/events?after=4&type=OrderShipped", &[], |name, id, data| {
+            seen.push((name.to_owned(), id.to_owned(), data.to_owned()));
+            !(name == "heartbeat" && id == "6")
+        });
+        assert_eq!(seen.last().expect("a heartbeat").2, "{\"position\":6}", "{who}");
+        assert!(seen.iter().all(|(.., data)| !data.contains(SECRET)), "{who}: {seen:?}");
+        let mut followed = Vec::new();
+        outside.follow("/events", &[], |name, id, _| {
+            if name != "heartbeat" {
+                followed.push(id.to_owned());
+            }
+            followed.len() < 3
+        });
+        assert_eq!(followed, ["1", "4", "6"], "{who}");
+    }
+
+    // Components see what their module sees.
+    let seen = |name: &str| {
+        let rows = shop.server.rows(name, "seen");
+        rows.iter().map(|row| row["position"].as_u64().expect("a position")).collect::<Vec<_>>()
+    };
+    assert_eq!(seen("spy-of-sales"), [1, 4, 6]);
+    assert_eq!(seen("spy-of-nobody"), [1, 4, 6]);
+    assert_eq!(seen("insider"), [1, 2, 3, 4, 5, 6]);
+    // It passes over the gap, so that nobody waits for what it is not given.
+    assert_eq!(shop.server.get("/projections/spy-of-sales/tables/counts?min_position=6").position(), 6);
+
+    // A component that is moved to another module is another release, with another sight.
+    let spy = variant(&misbehaving(&json!({ "name": "spy-of-sales" })), 1);
+    std::fs::remove_file(data.path().join("components/sales/spy-of-sales.wasm")).expect("it was there");
+    module_folder(&data, "notifications", "spy-of-sales", &spy);
+    shop.server.wait_for_release("spy-of-sales", 2, "live");
+    assert_eq!(seen("spy-of-sales"), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn what_goes_wrong_with_an_internal_event_is_told_inside_only() {
+    let data = Data::new();
+    for (name, parks) in [("halting", false), ("parking", true)] {
+        module_folder(&data, "notifications", name, &misbehaving(&json!({ "name": name, "parks": parks })));
+    }
+    let shop = Shop::open(&data);
+    shop.tell();
+    // The reason, too, is what the component makes of its content: here it quotes nothing, so the type stands for it.
+    let failed =
+        json!({ "events": [{ "type": "Failed", "id": format!("{SECRET}-9"), "visibility": "internal", "data": {} }] });
+    shop.inside.post(&format!("/streams/{SECRET}-1/events"), &failed).ok();
+    let is_halted = |answer: &laterna_tests::Answer| answer.json()["live"]["status"] == "halted";
+    let halted = shop.inside.wait_for("/projections/halting", is_halted).ok();
+    assert_eq!(halted["live"]["halt"]["event_id"], format!("{SECRET}-9"));
+    let parked = |client: &Client| client.get("/projections/parking/parked").ok()["parked"][0].clone();
+    let left = shop.inside.wait_for("/projections/parking", |answer| answer.json()["parked"] == 1).ok();
+    assert_eq!(left["live"]["status"], "folding");
+    assert_eq!(parked(&shop.inside)["sequence"], format!("{SECRET}-1"));
+
+    // A release that cannot be built halts at the same event, and its record says why.
+    let unbuilt = variant(&misbehaving(&json!({ "name": "halting" })), 1);
+    shop.inside
+        .try_post("/components?name=halting&module=notifications", "application/wasm", unbuilt)
+        .expect("an answer");
+    let failed =
+        shop.inside.wait_for("/projections/halting", |answer| answer.json()["releases"][0]["state"] == "failed");
+    assert!(failed.ok()["releases"][0]["reason"].as_str().expect("text").contains(SECRET));
+
+    for (who, outside) in &shop.outside {
+        let paths = [
+            "/projections/halting",
+            "/projections/parking",
+            "/projections",
+            "/projections/parking/parked",
+            "/projections/halting/tables/seen?min_position=7&timeout=100ms",
+            "/health/ready",
+        ];
+        for path in paths {
+            let text = outside.get(path).text;
+            assert!(!text.contains(SECRET) && !text.contains("Failed"), "{who} reads at {path}: {text}");
+        }
+        assert_eq!(parked(outside), json!({ "position": 7, "internal": true }), "{who}");
+        let shown = outside.projection("halting");
+        assert_eq!(shown["live"]["halt"]["position"], 7, "{who}");
+        // What is not theirs to see is not theirs to give up, and neither is what their module does not deploy.
+        let discarded = outside.post(&format!("/projections/parking/parked/{SECRET}-1/discard"), &Value::Null);
+        assert!([403, 404].contains(&discarded.status), "{who}: {discarded:?}");
+    }
+    let (_, sales) = &shop.outside[0];
+    sales.order("halting", "rebuild").refused(403, "not-allowed");
+    let upload =
+        sales.try_post("/components?name=halting&module=notifications", "application/wasm", "x").expect("an answer");
+    upload.refused(403, "not-allowed");
+    let upload = sales.try_post("/components?name=halting&module=sales", "application/wasm", "x").expect("an answer");
+    upload.refused(403, "not-allowed");
+    shop.inside.post(&format!("/projections/parking/parked/{SECRET}-1/discard"), &Value::Null).ok();
+}
