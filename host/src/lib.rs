@@ -11,6 +11,7 @@
 //! * [`projector`]: folds the log into the stores
 //! * [`access`]: who may do what
 //! * [`release`]: components in the drop folder become releases that serve
+//! * [`watch`]: a folder that is looked at again whenever something changes in it
 //! * [`scenario`]: stories about a component, told without a host
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
 //! * [`http`]: the host over HTTP
@@ -30,3 +31,4 @@ pub mod projector;
 pub mod release;
 pub mod scenario;
 pub mod store;
+pub mod watch;

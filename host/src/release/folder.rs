@@ -1,19 +1,12 @@
 //! The drop folder: `components/<name>.wasm` and `components/<module>/<name>.wasm`, watched.
-//!
-//! What lies there is found by looking, again and again; what the system says of changes only makes that happen at once. So nothing
-//! depends on a file system that tells of every change, and a folder may be deleted and made again.
 
 use super::component::{self, RejectError};
 use crate::plugin::{self, is_whole};
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use crate::watch::{Stamp, Watch, Watched};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// When a file counts as written.
@@ -50,18 +43,6 @@ pub(super) enum Seen {
     All(BTreeSet<String>),
 }
 
-/// The one who watches the folder. Its thread ends when this is told to stop, or when nobody listens.
-pub(super) struct Watch {
-    wake: SyncSender<Wake>,
-    thread: JoinHandle<()>,
-}
-
-#[derive(PartialEq, Eq)]
-enum Wake {
-    Look,
-    Stop,
-}
-
 /// The path of a component's file within the folder.
 pub(super) fn file_of(module: &str, name: &str) -> String {
     if module.is_empty() { format!("{name}.wasm") } else { format!("{module}/{name}.wasm") }
@@ -91,27 +72,6 @@ struct Known {
 impl Known {
     fn new(stamp: Stamp) -> Self {
         Self { stamp, since: Instant::now(), is_half: false, taken: false }
-    }
-}
-
-/// Changes with the file.
-#[derive(Clone, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified_ns: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::metadata(path)?;
-        Ok(Self {
-            device: found.dev(),
-            inode: found.ino(),
-            bytes: found.len(),
-            modified_ns: (found.mtime(), found.mtime_nsec()),
-        })
     }
 }
 
@@ -217,67 +177,28 @@ impl Folder {
     }
 }
 
-impl Watch {
-    /// Watches the folder from now on; `tell` is called on a thread of its own, and answers whether anybody still listens.
-    pub(super) fn start(folder: Folder, tell: impl FnMut(Seen) -> bool + Send + 'static) -> io::Result<Self> {
-        // One wake that waits is enough, whatever came since.
-        let (wake, wakes) = sync_channel(1);
-        let told = wake.clone();
-        let thread =
-            std::thread::Builder::new().name("drop-folder".into()).spawn(move || watch(folder, &told, &wakes, tell))?;
-        Ok(Self { wake, thread })
-    }
-
-    /// Stops watching, and waits for that.
-    pub(super) fn stop(self) {
-        let _ = self.wake.send(Wake::Stop);
-        // One that panicked has said so on standard error.
-        let _ = self.thread.join();
-    }
+/// Watches the folder from now on; `tell` is called on a thread of its own, and answers whether anybody still listens.
+pub(super) fn watch(folder: Folder, tell: impl FnMut(Seen) -> bool + Send + 'static) -> io::Result<Watch> {
+    Watch::start("drop-folder", Told { folder, tell })
 }
 
-fn watch(mut folder: Folder, wake: &SyncSender<Wake>, wakes: &Receiver<Wake>, mut tell: impl FnMut(Seen) -> bool) {
-    let woken = wake.clone();
-    let watcher = notify::recommended_watcher(move |told: notify::Result<notify::Event>| {
-        // Looking is told of, too, and would never end.
-        let is_looking = |event: &notify::Event| {
-            event.kind.is_access() && event.kind != EventKind::Access(AccessKind::Close(AccessMode::Write))
-        };
-        if !told.as_ref().is_ok_and(is_looking) {
-            let _ = woken.try_send(Wake::Look);
-        }
-    });
-    let mut watcher = watcher
-        .inspect_err(|error| tracing::warn!(%error, "changes of the drop folder are not told; it is looked at instead"))
-        .ok();
-    let mut watched = BTreeMap::new();
-    loop {
-        if let Some(watcher) = &mut watcher {
-            rewatch(watcher, &mut watched, &folder.folders());
-        }
-        if !folder.look(false).into_iter().all(&mut tell) {
-            return;
-        }
-        match wakes.recv_timeout(folder.pause()) {
-            Ok(Wake::Look) | Err(RecvTimeoutError::Timeout) => {}
-            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-        }
-    }
+/// The folder, and who is told of what is seen in it.
+struct Told<T> {
+    folder: Folder,
+    tell: T,
 }
 
-/// Watches the folders that are new, or were made again: each by what it is, not by its name.
-fn rewatch(watcher: &mut RecommendedWatcher, watched: &mut BTreeMap<PathBuf, (u64, u64)>, folders: &[PathBuf]) {
-    watched.retain(|path, _| folders.contains(path));
-    for folder in folders {
-        let Ok(found) = fs::metadata(folder) else { continue };
-        let identity = (found.dev(), found.ino());
-        if watched.get(folder) != Some(&identity) {
-            let _ = watcher.unwatch(folder);
-            // Where it cannot be watched, it is looked at from time to time.
-            if watcher.watch(folder, RecursiveMode::NonRecursive).is_ok() {
-                watched.insert(folder.clone(), identity);
-            }
-        }
+impl<T: FnMut(Seen) -> bool + Send + 'static> Watched for Told<T> {
+    fn folders(&self) -> Vec<PathBuf> {
+        self.folder.folders()
+    }
+
+    fn look(&mut self) -> bool {
+        self.folder.look(false).into_iter().all(&mut self.tell)
+    }
+
+    fn pause(&self) -> Duration {
+        self.folder.pause()
     }
 }
 
@@ -337,7 +258,7 @@ mod tests {
         let folder = Folder::new(components.path().to_owned(), options, plugin::Limits::default());
         let looks = Arc::clone(&folder.looks);
         let (tell, told) = channel();
-        let watch = Watch::start(folder, move |seen| tell.send(seen).is_ok()).expect("a thread");
+        let watch = watch(folder, move |seen| tell.send(seen).is_ok()).expect("a thread");
         // It is told of each file without anybody asking,
         for name in ["one", "two", "three"] {
             fs::write(components.path().join(format!("{name}.wasm")), "text").expect("a file");

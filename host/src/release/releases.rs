@@ -1,7 +1,7 @@
 //! What serves, as readers see it, and what can be asked of the one who steers it.
 
 use super::control::{Paused, Record};
-use super::folder::{Folder, Watch};
+use super::folder::{self, Folder};
 use super::machine::State;
 use super::offer::{Offer, Origin};
 use super::serving::{Parts, Serving};
@@ -12,6 +12,7 @@ use crate::data_dir::DataDir;
 use crate::log::Log;
 use crate::plugin::{Engine, Upcaster};
 use crate::projector::Projector;
+use crate::watch::Watch;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -160,7 +161,7 @@ impl Releases {
             steward.see(seen);
         }
         let telling = inbox.clone();
-        let watch = Watch::start(folder, move |seen| telling.blocking_send(Message::Seen(seen)).is_ok())
+        let watch = folder::watch(folder, move |seen| telling.blocking_send(Message::Seen(seen)).is_ok())
             .map_err(Error::Thread)?;
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
