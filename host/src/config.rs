@@ -1,6 +1,6 @@
 //! The limits and settings of a host: from `laterna.toml`, the environment (`LATERNA_…`) and flags, the later ones first.
 
-use crate::{log, plugin, projector, release, store};
+use crate::{log, plugin, projector, release, schemas, store};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -53,6 +53,12 @@ pub struct Settings {
     /// Feeds that may be followed at once [default: 1000]
     #[arg(long, env = "LATERNA_FOLLOWERS")]
     pub followers: Option<usize>,
+    /// Bytes of a schema's file [default: 1 MiB]
+    #[arg(long, env = "LATERNA_SCHEMA_BYTES")]
+    pub schema_bytes: Option<usize>,
+    /// Files that the schemas' folder may have [default: 10000]
+    #[arg(long, env = "LATERNA_SCHEMA_FILES")]
+    pub schema_files: Option<usize>,
     /// Bytes of a component's file [default: 64 MiB]
     #[arg(long, env = "LATERNA_COMPONENT_BYTES")]
     pub component_bytes: Option<usize>,
@@ -62,13 +68,13 @@ pub struct Settings {
     /// Fuel of one call of a component, about one unit for an instruction [default: 4000000000]
     #[arg(long, env = "LATERNA_FUEL")]
     pub fuel: Option<u64>,
-    /// Milliseconds without a change after which a dropped file is taken [default: 100]
+    /// Milliseconds without a change after which a dropped file, or a schema, is taken [default: 100]
     #[arg(long, env = "LATERNA_SETTLE_MS")]
     pub settle_ms: Option<u64>,
     /// Milliseconds without a change after which a dropped file is taken that has less than its beginning announces [default: 10000]
     #[arg(long, env = "LATERNA_INCOMPLETE_MS")]
     pub incomplete_ms: Option<u64>,
-    /// Milliseconds between two looks into the drop folder, where the system tells of no change [default: 2000]
+    /// Milliseconds between two looks into the drop folder, and that of the schemas, where the system tells of no change [default: 2000]
     #[arg(long, env = "LATERNA_RESCAN_MS")]
     pub rescan_ms: Option<u64>,
     /// Milliseconds that the start waits for components that have never served yet [default: 2000]
@@ -141,6 +147,8 @@ pub struct Config {
     pub projector: projector::Options,
     /// When a dropped file counts as written.
     pub folder: release::FolderOptions,
+    /// How the schemas' folder is looked at.
+    pub schemas: schemas::Options,
     /// Time that the start waits for components that have never served yet.
     pub start: Duration,
     /// Time that a release is kept where it stands at most, for another one to take its place.
@@ -235,7 +243,7 @@ impl Settings {
     fn check(self) -> Result<Config, Error> {
         let (log, plugin) = (log::Options::default(), plugin::Limits::default());
         let (store, projector) = (store::Limits::default(), projector::Options::default());
-        let folder = release::FolderOptions::default();
+        let (folder, schemas) = (release::FolderOptions::default(), schemas::Options::default());
         let ms = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
         let answer_bytes = self.answer_bytes.unwrap_or(16 << 20);
         let config = Config {
@@ -272,6 +280,12 @@ impl Settings {
                 settle: self.settle_ms.map_or(folder.settle, Duration::from_millis),
                 incomplete: self.incomplete_ms.map_or(folder.incomplete, Duration::from_millis),
                 rescan: self.rescan_ms.map_or(folder.rescan, Duration::from_millis),
+            },
+            schemas: schemas::Options {
+                file_bytes: self.schema_bytes.unwrap_or(schemas.file_bytes),
+                files: self.schema_files.unwrap_or(schemas.files),
+                settle: self.settle_ms.map_or(schemas.settle, Duration::from_millis),
+                rescan: self.rescan_ms.map_or(schemas.rescan, Duration::from_millis),
             },
             start: ms(self.start_ms, 2_000),
             cutover: ms(self.cutover_ms, 500),

@@ -47,7 +47,7 @@ impl DataDir {
     /// One cannot be made.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let data = Self { root: root.to_owned() };
-        for folder in [data.components(), data.stores(), data.cache()] {
+        for folder in [data.components(), data.schemas(), data.stores(), data.cache()] {
             fs::create_dir_all(&folder).map_err(|source| Error::Io { path: folder, source })?;
         }
         Ok(data)
@@ -75,6 +75,12 @@ impl DataDir {
     #[must_use]
     pub fn components(&self) -> PathBuf {
         self.root.join("components")
+    }
+
+    /// The folder of the schemas of events.
+    #[must_use]
+    pub fn schemas(&self) -> PathBuf {
+        self.root.join("schemas")
     }
 
     /// The folder of the read stores, one folder for each component.

@@ -6,6 +6,7 @@ use crate::data_dir::{self, DataDir, Lock};
 use crate::log::{self, Log};
 use crate::plugin::Engine;
 use crate::release::{self, Component, Releases};
+use crate::schemas::{self, Schemas};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,8 @@ pub struct Host {
     pub config: Config,
     /// Its log.
     pub log: Log,
+    /// What events are checked against.
+    pub schemas: Schemas,
     /// Its components.
     pub releases: Releases,
     /// Who may come in.
@@ -44,6 +47,9 @@ pub enum Error {
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] log::Error),
+    /// The schemas cannot be read.
+    #[error(transparent)]
+    Schemas(#[from] schemas::Error),
     /// The components cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),
@@ -69,6 +75,7 @@ impl Host {
         let data = DataDir::open(data)?;
         let lock = data.lock()?;
         let log = Log::open(&data.log(), &config.log)?;
+        let schemas = Schemas::open(data.schemas(), &config.schemas)?;
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let started_at = log.head();
         let releases = Releases::open(&data, &engine, &log, &config)?;
@@ -90,6 +97,7 @@ impl Host {
             lock: Mutex::new(lock),
             config,
             log,
+            schemas,
             releases,
         })
     }
@@ -107,6 +115,7 @@ impl Host {
     pub fn close(&self) {
         self.stop.cancel();
         self.releases.stop(self.config.http.grace);
+        self.schemas.stop();
         self.log.close();
     }
 }

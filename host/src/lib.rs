@@ -11,6 +11,7 @@
 //! * [`projector`]: folds the log into the stores
 //! * [`access`]: who may do what
 //! * [`release`]: components in the drop folder become releases that serve
+//! * [`schemas`]: what events are checked against on append
 //! * [`watch`]: a folder that is looked at again whenever something changes in it
 //! * [`scenario`]: stories about a component, told without a host
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
@@ -30,5 +31,6 @@ pub mod plugin;
 pub mod projector;
 pub mod release;
 pub mod scenario;
+pub mod schemas;
 pub mod store;
 pub mod watch;

@@ -266,7 +266,7 @@ fn open(disk: &Disk) -> Log {
 fn one_event(id: &str) -> Append {
     let event = NewEvent { id: Some(id.to_owned()), ..NewEvent::json("Placed", "{}") };
     let stream = StreamAppend { stream: "order-1".to_owned(), expected: Expected::Any, events: vec![event] };
-    Append { streams: vec![stream] }
+    Append { streams: vec![stream], fault: None }
 }
 
 /// How many events the log holds after the host was killed.

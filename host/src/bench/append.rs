@@ -31,7 +31,7 @@ pub async fn laterna(path: &Path, events: usize) -> Result<Appended, Error> {
     let mut shares: Vec<Vec<Append>> = (0..WRITERS).map(|_| Vec::new()).collect();
     for (index, (stream, event)) in Workload::default().take(events).enumerate() {
         let stream = StreamAppend { stream, expected: Expected::Any, events: vec![event] };
-        shares[index % WRITERS].push(Append { streams: vec![stream] });
+        shares[index % WRITERS].push(Append { streams: vec![stream], fault: None });
     }
     let log = Log::open(path, &Options::default())?;
     let started = Instant::now();

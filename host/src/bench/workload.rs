@@ -4,7 +4,7 @@
 //! Events have 100 to 350 bytes of JSON, but for the delivery, whose two fields make about 60.
 
 use super::Error;
-use crate::log::{Log, NewEvent};
+use crate::log::{Import, Log, NewEvent};
 use fastrand::Rng;
 use std::fmt::Write;
 
@@ -172,7 +172,8 @@ fn pick(rng: &mut Rng, among: &[&'static str]) -> &'static str {
 pub async fn write(log: &Log, events: usize) -> Result<(), Error> {
     let mut workload = Workload::default().take(events);
     loop {
-        let chunk: Vec<_> = workload.by_ref().take(CHUNK).collect();
+        let events = workload.by_ref().take(CHUNK);
+        let chunk: Vec<Import> = events.map(|(stream, event)| Import { stream, event, fault: None }).collect();
         if chunk.is_empty() {
             return Ok(());
         }

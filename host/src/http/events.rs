@@ -63,7 +63,8 @@ async fn append(app: &App, caller: &Caller, body: Body) -> Result<Response, Prob
         let events = events.map_err(|problem| problem.with("stream", stream.as_str()))?;
         streams.push(StreamAppend { stream, expected, events });
     }
-    let appended = app.host.log.append(Append { streams }).await??;
+    let fault = app.admit_all(&mut streams);
+    let appended = app.host.log.append(Append { streams, fault }).await??;
     let streams: Vec<Value> = appended
         .streams
         .iter()

@@ -4,7 +4,7 @@ use super::event_json::ImportLine;
 use super::problem::{Code, Problem};
 use super::{App, answer, body};
 use crate::access::Caller;
-use crate::log::{Imported, NewEvent};
+use crate::log::{Import as ImportEvent, Imported};
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -47,7 +47,7 @@ pub async fn import(app: &App, caller: &Caller, body: Body) -> Result<Response, 
 struct Import<'a> {
     app: &'a App,
     caller: &'a Caller,
-    chunk: Vec<(String, NewEvent)>,
+    chunk: Vec<ImportEvent>,
     /// The line of each event of the chunk, from 1.
     chunk_lines: Vec<u64>,
     chunk_bytes: usize,
@@ -93,9 +93,10 @@ impl Import<'_> {
             self.bad_line(&format!("column {}: {why}", error.column()))
         })?;
         let checked = parsed.check(self.caller, self.app.config().event_bytes);
-        let (stream, event) = checked.map_err(|problem| problem.in_line(self.line))?;
+        let (stream, mut event) = checked.map_err(|problem| problem.in_line(self.line))?;
         self.chunk_bytes += event.bytes();
-        self.chunk.push((stream, event));
+        let fault = self.app.admit(&stream, &mut event);
+        self.chunk.push(ImportEvent { stream, event, fault });
         self.chunk_lines.push(self.line);
         if self.chunk.len() >= CHUNK_EVENTS || self.chunk_bytes >= CHUNK_BYTES {
             self.store().await?;

@@ -5,7 +5,9 @@
 //! * `routes`: every route, with the roles that it takes; `guard`: who comes in
 //! * `parameters`, `body`, `answer`: what requests and answers have in common
 //! * `event_json`: events, coming in and going out
+//! * `admit`: what is done with every event that comes in, by whichever door, before it is offered to the log
 //! * `streams`, `events`, `import`, `follow`: the log
+//! * `schemas`: what events are checked against
 //! * `projections`: how projections stand
 //! * `components`, `releases`: deploying them, and what operators ask of them
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
@@ -14,6 +16,7 @@
 //! * `tokens`: who may come in
 //! * `health`, `pages`: the rest
 
+mod admit;
 mod answer;
 mod body;
 mod components;
@@ -32,6 +35,7 @@ mod queries;
 mod reading;
 mod releases;
 mod routes;
+mod schemas;
 mod streams;
 mod tables;
 mod tokens;

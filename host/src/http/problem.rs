@@ -1,5 +1,6 @@
 //! What went wrong, as `application/problem+json` (RFC 9457): a stable type with a page, and what to do next.
 
+use super::admit;
 use crate::log::{self, Refusal};
 use crate::store;
 use axum::Json;
@@ -22,6 +23,8 @@ pub enum Code {
     RequestTooLarge,
     /// The body is of a type that is not taken here.
     UnsupportedMediaType,
+    /// An event does not fit its schema.
+    SchemaViolation,
     /// An event id is used for two events.
     IdConflict,
     /// A stream is not as expected.
@@ -81,6 +84,7 @@ impl Code {
         Self::EventTooLarge,
         Self::RequestTooLarge,
         Self::UnsupportedMediaType,
+        Self::SchemaViolation,
         Self::IdConflict,
         Self::WrongExpectedRevision,
         Self::StreamClosed,
@@ -132,6 +136,9 @@ impl Code {
             Self::RequestTooLarge => ("request-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not taken here")
+            }
+            Self::SchemaViolation => {
+                ("schema-violation", StatusCode::UNPROCESSABLE_ENTITY, "The event does not fit its schema")
             }
             Self::IdConflict => ("id-conflict", StatusCode::CONFLICT, "An event id is used for two events"),
             Self::WrongExpectedRevision => {
@@ -266,6 +273,7 @@ impl From<Refusal> for Problem {
                 Self::new(Code::StreamNotFound, format!("{what}. A stream exists from its first event on."))
                     .with("stream", stream)
             }
+            Refusal::Unfit(unfit) => admit::violation(&unfit),
             Refusal::StreamTwice { stream } => {
                 Self::new(Code::BadRequest, format!("{what}. Put its events into one entry.")).with("stream", stream)
             }

@@ -1,6 +1,6 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
-use super::{App, components, events, health, pages, parked, projections, queries, releases, streams, tables, tokens};
+use super::{App, components, events, health, pages, parked, projections, queries, releases, schemas, streams, tables, tokens};
 use crate::access::Role;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -39,6 +39,7 @@ pub fn all() -> Vec<Route> {
         delete("/streams/{stream}", APPEND, streams::close),
         post("/events", "", APPEND, events::post),
         get("/events", "after=&limit=&type=&category=&module=", READ, events::get),
+        get("/schemas", "", READ, schemas::list),
         get("/projections", "", STATUS, projections::list),
         get("/projections/{name}", "", STATUS, projections::show),
         get("/projections/{name}/tables/{table}", select, READ, tables::read),

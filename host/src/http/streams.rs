@@ -38,8 +38,9 @@ pub async fn append(
     check_stream(&stream)?;
     let body: AppendBody = body::json(&app, body).await?;
     let events = check_events(body.events, &caller, app.config().event_bytes)?;
-    let streams = vec![StreamAppend { stream, expected: body.expected, events }];
-    let appended = app.host.log.append(Append { streams }).await??;
+    let mut streams = vec![StreamAppend { stream, expected: body.expected, events }];
+    let fault = app.admit_all(&mut streams);
+    let appended = app.host.log.append(Append { streams, fault }).await??;
     let [stream] = appended.streams.as_slice() else {
         unreachable!("one stream was asked for, and one is answered");
     };

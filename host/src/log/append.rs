@@ -5,6 +5,9 @@ use super::NewEvent;
 pub struct Append {
     /// What is appended to each stream.
     pub streams: Vec<StreamAppend>,
+    /// What whoever looked the events over has against them. It counts only where they are new: a repeat is answered like the
+    /// first time, whatever would be said against its events by now.
+    pub fault: Option<Refusal>,
 }
 
 /// Events for one stream, in order.
@@ -79,6 +82,17 @@ pub struct StreamAppended {
     pub last_revision: Option<u64>,
 }
 
+/// One event of an import.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// The stream's name.
+    pub stream: String,
+    /// What happened.
+    pub event: NewEvent,
+    /// What whoever looked the event over has against it. It counts only where the event is new.
+    pub fault: Option<Refusal>,
+}
+
 /// The answer to an import: a stream of single events, each stored unless its id is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
@@ -135,10 +149,59 @@ pub enum Refusal {
         /// The stream.
         stream: String,
     },
+    /// An event's data is not as it was agreed to be. Found before it came to the log, which knows nothing of such agreements.
+    #[error("{0}")]
+    Unfit(Box<Unfit>),
     /// A stream stands twice in one append.
     #[error("stream `{stream}` stands twice in one append")]
     StreamTwice {
         /// The stream.
         stream: String,
     },
+}
+
+/// An event whose data does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// The stream that it was to be appended to.
+    pub stream: String,
+    /// Its place among the events of an append to that stream; `None` in an import.
+    pub event: Option<usize>,
+    /// What it does not fit, by its name.
+    pub schema: String,
+    /// Where it does not; the first ones, if there are many.
+    pub misfits: Vec<Misfit>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// One place at which an event's data does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The place in the data, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+    /// The place in the schema that says so, as a JSON pointer; `None` where none does.
+    pub schema_pointer: Option<String>,
+}
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { stream, event, schema, misfits, more } = self;
+        match event {
+            Some(event) => write!(f, "event {event} for stream `{stream}` does not fit `{schema}`")?,
+            None => write!(f, "the event for stream `{stream}` does not fit `{schema}`")?,
+        }
+        if let Some(Misfit { pointer, message, .. }) = misfits.first() {
+            match pointer.as_str() {
+                "" => write!(f, ": {message}")?,
+                pointer => write!(f, ": at `{pointer}`, {message}")?,
+            }
+        }
+        match misfits.len().saturating_sub(1) + more {
+            0 => Ok(()),
+            others => write!(f, " (the first of {})", others + 1),
+        }
+    }
 }

@@ -22,7 +22,8 @@ struct Place {
     revision: u64,
 }
 
-/// Judges an append by the rules of the log: repeats by id first, over the whole list; then each stream's expectation.
+/// Judges an append by the rules of the log: repeats by id first, over the whole list; then what was
+/// said against its events; then each stream's expectation.
 pub(super) fn judge(connection: &Connection, append: &Append, head: u64) -> Result<Verdict, Error> {
     let mut streams = HashSet::new();
     if let Some(twice) = append.streams.iter().find(|stream| !streams.insert(&stream.stream)) {
@@ -33,6 +34,9 @@ pub(super) fn judge(connection: &Connection, append: &Append, head: u64) -> Resu
     }
     if let Some(verdict) = judge_ids(connection, append)? {
         return Ok(verdict);
+    }
+    if let Some(fault) = &append.fault {
+        return Ok(Verdict::Refuse(fault.clone()));
     }
     let mut revisions = Vec::with_capacity(append.streams.len());
     for StreamAppend { stream, expected, events } in &append.streams {

@@ -21,7 +21,9 @@ mod reader;
 mod schema;
 mod writer;
 
-pub use append::{Append, Appended, ClosedStream, Expected, Imported, Refusal, StreamAppend, StreamAppended};
+pub use append::{
+    Append, Appended, ClosedStream, Expected, Import, Imported, Misfit, Refusal, StreamAppend, StreamAppended, Unfit,
+};
 pub use error::Error;
 pub use event::{EventRef, NewEvent, StoredEvent, category, is_time};
 pub use filter::{Filter, Kind, Sight, Which};
@@ -131,8 +133,8 @@ impl Log {
     ///
     /// # Errors
     /// The log is out of order; nothing was stored then.
-    pub async fn import(&self, events: Vec<(String, NewEvent)>) -> Result<Result<Imported, Refusal>, Error> {
-        let bytes = events.iter().map(|(_, event)| event.bytes()).sum();
+    pub async fn import(&self, events: Vec<Import>) -> Result<Result<Imported, Refusal>, Error> {
+        let bytes = events.iter().map(|import| import.event.bytes()).sum();
         self.ask(bytes, |answer| Job::Import { events, answer }).await
     }
 

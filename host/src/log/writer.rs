@@ -4,7 +4,7 @@
 //! transaction: the disk is waited for once. Only then does it show the new head and answer anyone, refusals included,
 //! since a refusal may rest on an append of the same group.
 
-use super::append::{Append, Appended, ClosedStream, Imported, Refusal, StreamAppended};
+use super::append::{Append, Appended, ClosedStream, Import, Imported, Refusal, StreamAppended};
 use super::event::{NewEvent, category};
 use super::judge::{self, Verdict};
 use super::names::{self, Numbers};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 /// A request, with where its answer goes.
 pub(super) enum Job {
     Append { append: Append, answer: Answer<Appended> },
-    Import { events: Vec<(String, NewEvent)>, answer: Answer<Imported> },
+    Import { events: Vec<Import>, answer: Answer<Imported> },
     Close { stream: String, answer: Answer<ClosedStream> },
 }
 
@@ -191,19 +191,21 @@ impl Writer {
         Ok(Ok(Appended { streams, repeated: false, position: self.position }))
     }
 
-    fn import(&mut self, events: Vec<(String, NewEvent)>) -> Result<Result<Imported, Refusal>, Error> {
+    fn import(&mut self, events: Vec<Import>) -> Result<Result<Imported, Refusal>, Error> {
         let recorded_at_us = self.now_us();
         let mut imported = Imported::default();
-        for (stream, event) in events {
+        for Import { stream, event, fault } in events {
             if let Some(id) = &event.id
                 && judge::is_known(&self.connection, id)?
             {
                 imported.skipped += 1;
                 continue;
             }
-            if judge::is_closed(&self.connection, &stream)? {
+            let is_closed = judge::is_closed(&self.connection, &stream)?;
+            if let Some(refusal) = fault.or_else(|| is_closed.then(|| Refusal::StreamClosed { stream: stream.clone() }))
+            {
                 // What stands before it is kept: an import is atomic for each event, not as a whole.
-                imported.refused = Some(Refusal::StreamClosed { stream });
+                imported.refused = Some(refusal);
                 break;
             }
             let revision = judge::last_revision(&self.connection, &stream)?.map_or(0, |last| last + 1);

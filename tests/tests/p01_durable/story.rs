@@ -1,7 +1,7 @@
 //! What callers ask of the log, and what they learn from it.
 
 use fastrand::Rng;
-use laterna::log::{Append, Appended, Expected, Imported, Log, NewEvent, Refusal, StoredEvent, StreamAppend};
+use laterna::log::{Append, Appended, Expected, Import, Imported, Log, NewEvent, Refusal, StoredEvent, StreamAppend};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -43,12 +43,18 @@ pub async fn ask(log: &Log, story: &Mutex<Story>, number: usize) -> Answer {
     let request = Arc::clone(&story.lock().unwrap().asked[number]);
     let answer = match &*request {
         Request::Append(append) => log.append(append.clone()).await.unwrap().map(Answer::Appended),
-        Request::Import(events) => log.import(events.clone()).await.unwrap().map(Answer::Imported),
+        Request::Import(events) => {
+            log.import(events.iter().cloned().map(offered).collect()).await.unwrap().map(Answer::Imported)
+        }
         Request::Close(stream) => log.close_stream(stream.clone()).await.unwrap().map(|_| Answer::Closed),
     };
     let answer = answer.unwrap_or_else(Answer::Refused);
     story.lock().unwrap().answered.push((number, answer.clone()));
     answer
+}
+
+fn offered((stream, event): (String, NewEvent)) -> Import {
+    Import { stream, event, fault: None }
 }
 
 impl Story {
@@ -95,7 +101,7 @@ impl Story {
             stream,
             events: (0..rng.usize(1..4)).map(|_| events(rng)).collect(),
         });
-        Append { streams: streams.collect() }
+        Append { streams: streams.collect(), fault: None }
     }
 
     fn append_with_a_known_id(&self, number: usize, known: usize, rng: &mut Rng) -> Append {

@@ -1,0 +1,80 @@
+//! Whatever comes in is looked over at the edge, on the thread of its request. What is found travels with the event to the log, which
+//! says it only of events that are new: a repeat is answered like the first time, even if a schema came since.
+
+use super::App;
+use super::problem::{Code, Problem};
+use crate::log::{Misfit, NewEvent, Refusal, StreamAppend, Unfit};
+use crate::schemas::{Registry, Violation};
+use serde_json::{Value, json};
+
+impl App {
+    /// Looks an event over by the schemas in force, once it is known to which module it belongs: makes it internal where its type is,
+    /// and answers what is to be said against it.
+    #[must_use]
+    pub fn admit(&self, stream: &str, event: &mut NewEvent) -> Option<Refusal> {
+        let violation = look_over(&self.host.schemas.current(), event)?;
+        Some(refusal(stream, None, violation))
+    }
+
+    /// Looks the events of an append over, as [`admit`](Self::admit) does, and answers what is to be said against the first one that is
+    /// at fault.
+    #[must_use]
+    pub fn admit_all(&self, streams: &mut [StreamAppend]) -> Option<Refusal> {
+        let registry = self.host.schemas.current();
+        let mut fault = None;
+        for StreamAppend { stream, events, .. } in streams {
+            for (index, event) in events.iter_mut().enumerate() {
+                // The others go nowhere then.
+                if fault.is_none() {
+                    let violation = look_over(&registry, event);
+                    fault = violation.map(|violation| refusal(stream, Some(index), violation));
+                }
+            }
+        }
+        fault
+    }
+}
+
+fn look_over(registry: &Registry, event: &mut NewEvent) -> Option<Violation> {
+    event.internal |= registry.is_internal(&event.module, &event.event_type);
+    let NewEvent { event_type, schema_version, module, content_type, data, .. } = event;
+    registry.check(module, event_type, *schema_version, content_type, data).err()
+}
+
+fn refusal(stream: &str, event: Option<usize>, violation: Violation) -> Refusal {
+    let Violation { file, faults, more } = violation;
+    let misfit = |fault: crate::schemas::Fault| Misfit {
+        pointer: fault.pointer,
+        message: fault.message,
+        schema_pointer: fault.schema_pointer,
+    };
+    let misfits = faults.into_iter().map(misfit).collect();
+    Refusal::Unfit(Box::new(Unfit { stream: stream.to_owned(), event, schema: file, misfits, more }))
+}
+
+/// What is told to whoever sent an event that does not fit.
+pub fn violation(unfit: &Unfit) -> Problem {
+    let violations: Vec<Value> = unfit.misfits.iter().map(misfit).collect();
+    let pointer = unfit.misfits.first().map_or("", |first| first.pointer.as_str());
+    let detail =
+        format!("{unfit}. Mend the event's data, or say of which `schema_version` it is; `GET /schemas` lists them.");
+    let problem = Problem::new(Code::SchemaViolation, detail)
+        .with("stream", unfit.stream.as_str())
+        .with("schema", unfit.schema.as_str())
+        .with("pointer", pointer)
+        .with("violations", violations)
+        .with("more", unfit.more);
+    match unfit.event {
+        Some(event) => problem.with("event", event),
+        None => problem,
+    }
+}
+
+fn misfit(misfit: &Misfit) -> Value {
+    let Misfit { pointer, message, schema_pointer } = misfit;
+    let mut told = json!({ "pointer": pointer, "message": message });
+    if let Some(schema_pointer) = schema_pointer {
+        told["schema_pointer"] = schema_pointer.as_str().into();
+    }
+    told
+}
