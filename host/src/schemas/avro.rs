@@ -15,6 +15,10 @@ use apache_avro::Schema;
 use serde_json::Value;
 use shape::Shapes;
 
+/// Fields that may have an object as a default, and are not plainly maps. Reading the schema follows such defaults from record to record,
+/// each time anew, and does not come back from a long way.
+const OBJECT_DEFAULTS: usize = 16;
+
 /// An Avro schema, compiled.
 pub(super) struct Avro {
     shapes: Shapes,
@@ -26,6 +30,11 @@ impl Avro {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn compile(schema: &Value) -> Result<Self, String> {
+        if object_defaults(schema) > OBJECT_DEFAULTS {
+            return Err(format!(
+                "more than {OBJECT_DEFAULTS} fields have an object as a default, and are not plainly maps"
+            ));
+        }
         let schema = Schema::parse(schema).map_err(|error| format!("it is not an Avro schema: {error}"))?;
         Ok(Self { shapes: Shapes::of(&schema)? })
     }
@@ -44,6 +53,18 @@ impl Avro {
     /// The first fault.
     pub(super) fn check_binary(&self, data: &[u8]) -> Result<(), Fault> {
         binary::check(&self.shapes, data)
+    }
+}
+
+fn object_defaults(schema: &Value) -> usize {
+    match schema {
+        Value::Array(values) => values.iter().map(object_defaults).sum(),
+        Value::Object(members) => {
+            let is_map = members.get("type").and_then(|kind| kind.get("type")).is_some_and(|kind| kind == "map");
+            let has_object = members.get("default").is_some_and(Value::is_object);
+            members.values().map(object_defaults).sum::<usize>() + usize::from(has_object && !is_map)
+        }
+        _ => 0,
     }
 }
 
@@ -190,6 +211,30 @@ mod tests {
                 println!("{schema}: {:?}, {:?}", avro.check_json(&json!({}), 2), avro.check_binary(&[0, 0]));
             }
         }
+    }
+
+    #[test]
+    fn defaults_that_lead_from_record_to_record_do_not_take_for_ever() {
+        // Each has its predecessor twice, so that reading them takes twice as long for each.
+        let chain = |length: usize| {
+            let record = |number: usize| {
+                let before = number.checked_sub(1).map_or(json!("int"), |before| json!(format!("R{before}")));
+                let default = if number == 0 { json!(0) } else { json!({}) };
+                let field = |name: &str| json!({"name": name, "type": before, "default": default});
+                json!({"type": "record", "name": format!("R{number}"), "fields": [field("a"), field("b")]})
+            };
+            Value::Array((0..length).map(record).collect())
+        };
+        assert_eq!(avro(&chain(9)).check_json(&json!({}), 2), Ok(()));
+        for length in [10, 60, 10_000] {
+            assert!(Avro::compile(&chain(length)).is_err(), "{length}");
+        }
+        let maps: Vec<Value> = (0..100)
+            .map(
+                |number| json!({"name": format!("m{number}"), "type": {"type": "map", "values": "int"}, "default": {}}),
+            )
+            .collect();
+        avro(&json!({"type": "record", "name": "A", "fields": maps}));
     }
 
     #[test]

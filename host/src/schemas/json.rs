@@ -1,4 +1,8 @@
 //! JSON Schema: of the draft that `$schema` names, or 2020-12. Formats are checked; references lead nowhere but into the same file.
+//!
+//! * `reach`: how far a schema leads on while it stays at one value
+
+mod reach;
 
 use super::violation::{FAULTS, Fault, if_short, shortened};
 use jsonschema::{PatternOptions, ValidationError, Validator};
@@ -29,6 +33,7 @@ impl Json {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn compile(schema: &Value) -> Result<Self, String> {
+        reach::check(schema)?;
         let validator = jsonschema::options()
             .offline()
             .should_validate_formats(true)
