@@ -23,7 +23,7 @@ pub(super) fn check(schema: &Value) -> Result<(), String> {
     for schema in &all {
         let names =
             ["$anchor", "$dynamicAnchor", "$id", "id"].into_iter().filter_map(|name| schema.get(name)?.as_str());
-        names.for_each(|name| drop(reach.names.insert(name, *schema)));
+        reach.names.extend(names.map(|name| (name, *schema)));
     }
     match all.into_iter().try_for_each(|schema| reach.from(schema, 0).map(drop)) {
         Some(()) => Ok(()),
