@@ -157,7 +157,57 @@ pub fn category(stream: &str) -> &str {
 /// Whether a moment is written as the log takes one: RFC 3339, such as `2010-12-01T08:26:00Z`.
 #[must_use]
 pub fn is_time(at: &str) -> bool {
-    let bytes = at.as_bytes();
-    let shaped = bytes.get(4) == Some(&b'-') && bytes.get(10).is_some_and(|t| b"Tt".contains(t)) && at.len() <= 64;
-    shaped && at.parse::<jiff::Timestamp>().is_ok() && !at.contains('[')
+    // What reads it is more lenient than the standard, so the shape is looked at by itself.
+    let digits_as_0 = at.replace(|digit: char| digit.is_ascii_digit(), "0").to_ascii_uppercase();
+    let Some(rest) = digits_as_0.strip_prefix("0000-00-00T00:00:00") else {
+        return false;
+    };
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) if fraction.starts_with('0') => fraction.trim_start_matches('0'),
+        _ => rest,
+    };
+    let in_utc = offset == "Z";
+    let beside_utc = matches!(offset, "+00:00" | "-00:00") && at[at.len() - 5..] < *"24";
+    (in_utc || beside_utc) && at.parse::<jiff::Timestamp>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_as_rfc_3339_says() {
+        for at in [
+            "2010-12-01T08:26:00Z",
+            "2010-12-01t08:26:00z",
+            "2010-12-01T08:26:00.5-07:30",
+            "2010-12-01T08:26:00.123456789+23:59",
+            "2016-12-31T23:59:60Z",
+            "2010-12-01T08:26:00-00:00",
+        ] {
+            assert!(is_time(at), "{at}");
+        }
+        for at in [
+            "",
+            "yesterday",
+            "2010-12-01",
+            "2010-12-01 08:26:00Z",
+            "2010-12-01T08:26:00",
+            "2010-12-01T08:26Z",
+            "2010-12-01T08Z",
+            "2010-12-01T082600Z",
+            "2010-12-01T08:26:00,5Z",
+            "2010-12-01T08:26:00.Z",
+            "2010-12-01T08:26:00+01",
+            "2010-12-01T08:26:00+0100",
+            "2010-12-01T08:26:00+01:00:30",
+            "2010-12-01T08:26:00+24:00",
+            "2010-13-01T08:26:00Z",
+            "2010-12-01T24:00:00Z",
+            "2010-12-01T08:26:00Z[UTC]",
+            "2010-12-01T08:26:00ÄZ",
+        ] {
+            assert!(!is_time(at), "{at}");
+        }
+    }
 }
