@@ -117,6 +117,7 @@ impl OfferedEvent {
         }
         let json = |value: Option<Box<RawValue>>| value.map(|value| value.get().as_bytes().to_vec());
         let event = NewEvent {
+            source: String::new(),
             id: self.id,
             event_type: self.event_type,
             schema_version: self.schema_version.unwrap_or(1),

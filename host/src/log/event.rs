@@ -1,7 +1,9 @@
 /// An event as it is offered to the log.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// The caller's id, unique for ever; `None` lets the log make one.
+    /// The log that it comes from; empty for this host. An event of another source must have an id.
+    pub source: String,
+    /// The caller's id, unique for ever within its source; `None` lets the log make one.
     pub id: Option<String>,
     /// A fact in the past tense.
     pub event_type: String,
@@ -30,6 +32,7 @@ impl NewEvent {
     #[must_use]
     pub fn json(event_type: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
         Self {
+            source: String::new(),
             id: None,
             event_type: event_type.into(),
             schema_version: 1,

@@ -1,6 +1,7 @@
 //! The verdict over one append, before anything of it is written.
 
 use super::append::{Append, Appended, Refusal, StreamAppend, StreamAppended};
+use super::event::NewEvent;
 use super::{Error, names};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashSet;
@@ -67,10 +68,10 @@ fn judge_ids(connection: &Connection, append: &Append) -> Result<Option<Verdict>
                 new = true;
                 continue;
             };
-            if !seen.insert(id.as_str()) {
+            if !seen.insert((event.source.as_str(), id.as_str())) {
                 return Ok(Some(conflict(id, "stands twice in one append")));
             }
-            if is_known(connection, id)? {
+            if is_known(connection, &event.source, id)? {
                 known.get_or_insert(id);
             } else {
                 new = true;
@@ -92,7 +93,8 @@ fn repeat(connection: &Connection, append: &Append) -> Result<Verdict, Error> {
         let mut answer =
             StreamAppended { stream: stream.clone(), first_position: None, last_position: None, last_revision: None };
         for event in events {
-            let Some(place) = event.id.as_deref().map(|id| place(connection, id)).transpose()?.flatten() else {
+            let Some(place) = event.id.as_deref().map(|id| place(connection, &event.source, id)).transpose()?.flatten()
+            else {
                 continue;
             };
             let in_order = answer.last_revision.is_none_or(|last| place.revision == last + 1);
@@ -132,16 +134,42 @@ fn conflict(id: &str, problem: &'static str) -> Verdict {
     Verdict::Refuse(Refusal::IdConflict { id: id.to_owned(), problem })
 }
 
-/// Whether an event of this host has this id.
-pub(super) fn is_known(connection: &Connection, id: &str) -> Result<bool, Error> {
-    let mut statement = connection.prepare_cached("SELECT 1 FROM events WHERE id = ?1 AND source = ?2")?;
-    Ok(statement.exists((id, names::EMPTY))?)
+/// What is to be said against an import that is stored as a whole, or not at all.
+pub(super) fn judge_import(connection: &Connection, events: &[Import]) -> Result<Option<Refusal>, Error> {
+    for Import { stream, event, fault } in events {
+        let known = match &event.id {
+            Some(id) => is_known(connection, &event.source, id)?,
+            None => false,
+        };
+        if known {
+            continue;
+        }
+        if fault.is_some() {
+            return Ok(fault.clone());
+        }
+        if is_closed(connection, stream)? {
+            return Ok(Some(Refusal::StreamClosed { stream: stream.clone() }));
+        }
+    }
+    Ok(None)
 }
 
-fn place(connection: &Connection, id: &str) -> Result<Option<Place>, Error> {
+/// Whether an event of this source has this id.
+pub(super) fn is_known(connection: &Connection, source: &str, id: &str) -> Result<bool, Error> {
+    let Some(source) = names::find(connection, source)? else {
+        return Ok(false);
+    };
+    let mut statement = connection.prepare_cached("SELECT 1 FROM events WHERE id = ?1 AND source = ?2")?;
+    Ok(statement.exists((id, source))?)
+}
+
+fn place(connection: &Connection, source: &str, id: &str) -> Result<Option<Place>, Error> {
+    let Some(source) = names::find(connection, source)? else {
+        return Ok(None);
+    };
     let mut statement =
         connection.prepare_cached("SELECT position, stream, revision FROM events WHERE id = ?1 AND source = ?2")?;
-    let place = statement.query_one((id, names::EMPTY), |row| {
+    let place = statement.query_one((id, source), |row| {
         Ok(Place {
             position: row.get::<_, i64>(0)?.cast_unsigned(),
             stream: row.get(1)?,

@@ -134,8 +134,20 @@ impl Log {
     /// # Errors
     /// The log is out of order; nothing was stored then.
     pub async fn import(&self, events: Vec<Import>) -> Result<Result<Imported, Refusal>, Error> {
+        self.ask_import(events, false).await
+    }
+
+    /// Like [`import`](Self::import), but where one of the events cannot be stored, none is.
+    ///
+    /// # Errors
+    /// A [`Refusal`], with nothing stored; or the log is out of order.
+    pub async fn import_whole(&self, events: Vec<Import>) -> Result<Result<Imported, Refusal>, Error> {
+        self.ask_import(events, true).await
+    }
+
+    async fn ask_import(&self, events: Vec<Import>, whole: bool) -> Result<Result<Imported, Refusal>, Error> {
         let bytes = events.iter().map(|import| import.event.bytes()).sum();
-        self.ask(bytes, |answer| Job::Import { events, answer }).await
+        self.ask(bytes, |answer| Job::Import { events, whole, answer }).await
     }
 
     /// Closes a stream for good: its events stay in the log, and it takes no more.

@@ -7,7 +7,7 @@
 use super::append::{Append, Appended, ClosedStream, Import, Imported, Refusal, StreamAppended};
 use super::event::{NewEvent, category};
 use super::judge::{self, Verdict};
-use super::names::{self, Numbers};
+use super::names::Numbers;
 use super::{Error, schema};
 use rusqlite::{Connection, params};
 use std::path::Path;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 /// A request, with where its answer goes.
 pub(super) enum Job {
     Append { append: Append, answer: Answer<Appended> },
-    Import { events: Vec<Import>, answer: Answer<Imported> },
+    Import { events: Vec<Import>, whole: bool, answer: Answer<Imported> },
     Close { stream: String, answer: Answer<ClosedStream> },
 }
 
@@ -107,8 +107,8 @@ impl Writer {
                 Job::Append { append, answer } => {
                     self.savepoint(&mut failed, replies, answer, |writer| writer.append(append))
                 }
-                Job::Import { events, answer } => {
-                    self.savepoint(&mut failed, replies, answer, |writer| writer.import(events))
+                Job::Import { events, whole, answer } => {
+                    self.savepoint(&mut failed, replies, answer, |writer| writer.import(events, whole))
                 }
                 Job::Close { stream, answer } => {
                     self.savepoint(&mut failed, replies, answer, |writer| writer.close(stream))
@@ -191,12 +191,15 @@ impl Writer {
         Ok(Ok(Appended { streams, repeated: false, position: self.position }))
     }
 
-    fn import(&mut self, events: Vec<Import>) -> Result<Result<Imported, Refusal>, Error> {
+    fn import(&mut self, events: Vec<Import>, whole: bool) -> Result<Result<Imported, Refusal>, Error> {
+        if whole && let Some(refusal) = judge::judge_import(&self.connection, &events)? {
+            return Ok(Err(refusal));
+        }
         let recorded_at_us = self.now_us();
         let mut imported = Imported::default();
         for Import { stream, event, fault } in events {
             if let Some(id) = &event.id
-                && judge::is_known(&self.connection, id)?
+                && judge::is_known(&self.connection, &event.source, id)?
             {
                 imported.skipped += 1;
                 continue;
@@ -204,7 +207,7 @@ impl Writer {
             let is_closed = judge::is_closed(&self.connection, &stream)?;
             if let Some(refusal) = fault.or_else(|| is_closed.then(|| Refusal::StreamClosed { stream: stream.clone() }))
             {
-                // What stands before it is kept: an import is atomic for each event, not as a whole.
+                // What stands before it is kept: such an import is atomic for each event, not as a whole.
                 imported.refused = Some(refusal);
                 break;
             }
@@ -228,6 +231,7 @@ impl Writer {
     }
 
     fn insert(&mut self, stream: &str, revision: u64, recorded_at_us: i64, event: NewEvent) -> Result<(), Error> {
+        let source = self.numbers.number_of(&self.connection, &event.source)?;
         let event_type = self.numbers.number_of(&self.connection, &event.event_type)?;
         let category = self.numbers.number_of(&self.connection, category(stream))?;
         let module = self.numbers.number_of(&self.connection, &event.module)?;
@@ -241,7 +245,7 @@ impl Writer {
             )?
             .execute(params![
                 self.position.cast_signed(),
-                names::EMPTY,
+                source,
                 id,
                 stream,
                 revision.cast_signed(),
