@@ -387,6 +387,21 @@ impl Client {
         answer(request.content_type(content_type).send(body.into())?)
     }
 
+    /// POST of anything with these headers
+    pub fn send(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+        let mut request = self.agent.post(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send(body.into()).and_then(answer).expect("the host answers")
+    }
+
+    /// GET of what is accepted
+    pub fn get_as(&self, path: &str, accept: &str) -> Answer {
+        let response = self.agent.get(format!("{}{path}", self.url)).header("accept", accept).call();
+        response.and_then(answer).expect("the host answers")
+    }
+
     /// Imports lines of NDJSON.
     pub fn import(&self, lines: &str) -> Answer {
         self.try_post("/events", "application/x-ndjson", lines).expect("the host answers")

@@ -77,7 +77,12 @@ fn an_import_with_a_bad_line_keeps_what_came_before_it_and_says_so() {
         (r#"{"type": "T"}"#, "bad-import-line", "missing field `stream`"),
         (r#"{"stream": "s", "type": "T", "weather": "fair"}"#, "bad-import-line", "unknown field `weather`"),
         (r#"{"stream": "s", "type": "", "id": "x"}"#, "bad-request", "line 1201: `type` is empty"),
-        (r#"{"stream": "s", "type": "T", "source": "elsewhere"}"#, "bad-request", "`source` is `elsewhere`"),
+        (r#"{"stream": "s", "type": "T", "source": "elsewhere"}"#, "bad-request", "there is no `id`"),
+        (r#"{"stream": "s", "type": "T", "source": "else where", "id": "x"}"#, "bad-request", "not a URI-reference"),
+        (r#"{"stream": "s", "type": "T", "module": "sales"}"#, "bad-request", "`module` is `sales`"),
+        (r#"{"stream": "s", "type": "T", "content_type": "text", "data": ""}"#, "bad-request", "not a media type"),
+        (r#"{"stream": "s", "type": "T", "content_type": "a/b", "data_base64": "!"}"#, "bad-request", "not Base64"),
+        (r#"{"stream": "s", "type": "T", "data": 1, "data_base64": "AA=="}"#, "bad-request", "send one of them"),
     ] {
         let good = lines[1_200];
         lines[1_200] = bad;

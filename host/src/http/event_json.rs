@@ -1,5 +1,6 @@
 //! Events as JSON, coming in and going out.
 
+use super::cloud_events::{self, check_uri_reference, is_json};
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::log::{Expected, NewEvent, StoredEvent, is_time};
@@ -54,6 +55,8 @@ pub struct ImportLine {
     source: String,
     #[serde(default)]
     module: String,
+    content_type: Option<String>,
+    data_base64: Option<String>,
 }
 
 /// Who may read an event.
@@ -71,28 +74,36 @@ impl ImportLine {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(self, caller: &Caller, event_bytes: usize) -> Result<(String, NewEvent), Problem> {
+    pub fn check(
+        self,
+        caller: &Caller,
+        event_bytes: usize,
+        own_source: &str,
+    ) -> Result<(String, NewEvent), Problem> {
+        let source = check_source(self.source, self.id.as_deref(), own_source)?;
+        check_name("content_type", self.content_type.as_deref())?;
+        let (content_type, data) =
+            cloud_events::payload(self.data.as_deref(), self.data_base64.as_deref(), self.content_type)?;
         let event = OfferedEvent {
             id: self.id,
             event_type: self.event_type,
             schema_version: self.schema_version,
-            data: self.data,
+            data: None,
             metadata: self.metadata,
             occurred_at: self.occurred_at,
             visibility: self.visibility,
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
         };
-        if !self.source.is_empty() {
-            let detail = format!("`source` is `{}`: an import takes events of this host", self.source);
-            return Err(Problem::new(Code::BadRequest, detail));
-        }
         if !self.module.is_empty() && !caller.is_inside(&self.module) {
             let detail = format!("`module` is `{}`: show a token of that module to import its events", self.module);
             return Err(Problem::new(Code::BadRequest, detail));
         }
         check_stream(&self.stream)?;
-        Ok((self.stream, event.check(caller, event_bytes)?))
+        let event = event.check(caller, event_bytes)?;
+        let event = NewEvent { source, content_type, data, ..event };
+        check_size(&event, event_bytes)?;
+        Ok((self.stream, event))
     }
 }
 
@@ -107,7 +118,7 @@ impl OfferedEvent {
         check_name("correlation_id", self.correlation_id.as_deref())?;
         check_name("causation_id", self.causation_id.as_deref())?;
         if let Some(at) = &self.occurred_at {
-            check_time(at)?;
+            check_time("occurred_at", at)?;
         }
         if self.schema_version == Some(0) {
             return Err(Problem::new(Code::BadRequest, "`schema_version` is 0; versions count from 1"));
@@ -130,16 +141,40 @@ impl OfferedEvent {
             data: json(self.data).unwrap_or_else(|| b"null".to_vec()),
             metadata: json(self.metadata).unwrap_or_default(),
         };
-        if event.bytes() > event_bytes {
-            let detail = format!(
-                "the event's data and metadata have {} bytes; {event_bytes} are allowed. Keep large content elsewhere and \
-                 refer to it, or raise `event_bytes`.",
-                event.bytes()
-            );
-            return Err(Problem::new(Code::EventTooLarge, detail).with("limit_bytes", event_bytes));
-        }
+        check_size(&event, event_bytes)?;
         Ok(event)
     }
+}
+
+/// Makes sure that an event is not too large.
+///
+/// # Errors
+/// It is.
+pub fn check_size(event: &NewEvent, event_bytes: usize) -> Result<(), Problem> {
+    if event.bytes() <= event_bytes {
+        return Ok(());
+    }
+    let detail = format!(
+        "the event's data and metadata have {} bytes; {event_bytes} are allowed. Keep large content elsewhere and \
+         refer to it, or raise `event_bytes`.",
+        event.bytes()
+    );
+    Err(Problem::new(Code::EventTooLarge, detail).with("limit_bytes", event_bytes))
+}
+
+/// The source of an event as the log has it: this host's own name stands for the host itself, so that an event has one identity
+/// by whatever road it comes.
+fn check_source(source: String, id: Option<&str>, own_source: &str) -> Result<String, Problem> {
+    if source.is_empty() || source == own_source {
+        return Ok(String::new());
+    }
+    check_name("source", Some(&source))?;
+    check_uri_reference("source", &source)?;
+    if id.is_none() {
+        let detail = format!("`source` is `{source}`, and there is no `id`: an event of another source must have one");
+        return Err(Problem::new(Code::BadRequest, detail));
+    }
+    Ok(source)
 }
 
 /// Makes sure that a stream can be called so.
@@ -150,7 +185,11 @@ pub fn check_stream(stream: &str) -> Result<(), Problem> {
     check_name("stream", Some(stream))
 }
 
-fn check_name(what: &str, name: Option<&str>) -> Result<(), Problem> {
+/// Makes sure that something can be called so.
+///
+/// # Errors
+/// It cannot.
+pub fn check_name(what: &str, name: Option<&str>) -> Result<(), Problem> {
     match name {
         Some("") => {
             Err(Problem::new(Code::BadRequest, format!("`{what}` is empty; it must have a character at least")))
@@ -164,7 +203,10 @@ fn check_name(what: &str, name: Option<&str>) -> Result<(), Problem> {
 }
 
 /// Makes sure that whoever reads the value later can: it is kept as it was sent, and was only looked over so far.
-fn check_json(what: &str, value: Option<&RawValue>) -> Result<(), Problem> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn check_json(what: &str, value: Option<&RawValue>) -> Result<(), Problem> {
     let read = value.map_or(Ok(Readable), |value| serde_json::from_str(value.get()));
     read.map(drop).map_err(|error| Problem::new(Code::BadRequest, format!("`{what}` cannot be read back: {error}")))
 }
@@ -220,12 +262,16 @@ impl<'de> Visitor<'de> for Readable {
     }
 }
 
-fn check_time(at: &str) -> Result<(), Problem> {
+/// Makes sure that a moment is written as it should be.
+///
+/// # Errors
+/// It is not.
+pub fn check_time(what: &str, at: &str) -> Result<(), Problem> {
     if is_time(at) {
         return Ok(());
     }
     let at: String = at.chars().take(64).collect();
-    let detail = format!("`occurred_at` is `{at}`; write RFC 3339, such as `2010-12-01T08:26:00Z`");
+    let detail = format!("`{what}` is `{at}`; write RFC 3339, such as `2010-12-01T08:26:00Z`");
     Err(Problem::new(Code::BadRequest, detail))
 }
 
@@ -297,7 +343,7 @@ impl<'a> From<&'a StoredEvent> for EventJson<'a> {
         let recorded_at = rfc3339(event.recorded_at_us);
         let filled = |text: &'a str| Some(text).filter(|text| !text.is_empty());
         let content_type = filled(&event.content_type);
-        let data = serde_json::from_slice(&event.data).ok().filter(|_| content_type.is_none());
+        let data = serde_json::from_slice(&event.data).ok().filter(|_| is_json(&event.content_type));
         Self {
             position: event.position,
             source: &event.source,

@@ -1,11 +1,12 @@
 //! `/events`: the log in order, read and followed, and what is appended to several streams at once.
 
+use super::accept::{Accepted, Format};
 use super::answer::{self, page_url};
-use super::event_json::{OfferedEvent, PageJson, check_stream, expected};
+use super::event_json::{OfferedEvent, check_stream, expected};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::streams::check_events;
-use super::{App, body, follow, import};
+use super::{App, body, cloud_events, event_page, follow, import};
 use crate::access::Caller;
 use crate::log::{Append, Expected, Filter, StreamAppend, Which};
 use axum::body::Body;
@@ -34,7 +35,7 @@ fn any() -> Expected {
     Expected::Any
 }
 
-/// `POST /events`: by its type, an atomic append to several streams, or a bulk import.
+/// `POST /events`: by its type, an atomic append to several streams, a bulk import, or CloudEvents.
 pub async fn post(
     State(app): State<App>,
     caller: Caller,
@@ -43,13 +44,19 @@ pub async fn post(
     body: Body,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
+    if let Some(mode) = cloud_events::mode(&headers)? {
+        return cloud_events::post(&app, &caller, mode, &headers, body).await;
+    }
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "" | "application/json" => append(&app, &caller, body).await,
         "application/x-ndjson" | "application/ndjson" => import::import(&app, &caller, body).await,
         other => Err(Problem::new(
             Code::UnsupportedMediaType,
-            format!("`{other}` is not taken here; send application/json, or application/x-ndjson for an import"),
+            format!(
+                "`{other}` is not taken here; send application/json, application/x-ndjson for an import, or CloudEvents: {}",
+                cloud_events::TAKEN
+            ),
         )),
     }
 }
@@ -96,12 +103,12 @@ pub async fn get(
     let limit = parameters.take_limit(app.config().page_rows)?;
     parameters.finish()?;
     let filter = Filter { which: Which::AllOf { types, categories, modules }, sight: caller.sight() };
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") {
+    let accepted = Accepted::by(&headers);
+    if accepted.follows {
         let after = resumed(&headers)?.or(after).unwrap_or(0);
-        return Ok(follow::follow(app, after, filter)?.into_response());
+        return Ok(follow::follow(app, after, filter, accepted.format)?.into_response());
     }
-    page(&app, after.unwrap_or(0), filter, limit).await
+    page(&app, after.unwrap_or(0), filter, limit, accepted.format).await
 }
 
 /// The position behind which a reader takes a feed up again.
@@ -115,7 +122,7 @@ fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     position.ok_or_else(no_position).map(Some)
 }
 
-async fn page(app: &App, after: u64, filter: Filter, limit: usize) -> Result<Response, Problem> {
+async fn page(app: &App, after: u64, filter: Filter, limit: usize, format: Format) -> Result<Response, Problem> {
     let (head, bytes, wanted) = (app.host.log.head(), app.config().answer_bytes, filter.clone());
     let page = app.host.log.read(move |reader| reader.page(after, head, &wanted, limit, bytes)).await?;
     let next = page.more.then(|| {
@@ -134,5 +141,5 @@ async fn page(app: &App, after: u64, filter: Filter, limit: usize) -> Result<Res
             ],
         )
     });
-    Ok(answer::at_position(StatusCode::OK, page.through, &PageJson::new(&page.events, next)))
+    Ok(event_page::answer(app, format, page.through, &page.events, next))
 }

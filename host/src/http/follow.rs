@@ -1,6 +1,8 @@
 //! Following the log over server-sent events: what stands there, then what comes, for as long as somebody reads.
 
 use super::App;
+use super::accept::Format;
+use super::cloud_events::CloudEvent;
 use super::event_json::EventJson;
 use super::problem::{Code, Problem};
 use crate::log::{Filter, StoredEvent};
@@ -23,6 +25,7 @@ pub fn follow(
     app: App,
     after: u64,
     filter: Filter,
+    format: Format,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let Ok(place) = Arc::clone(&app.host.followers).try_acquire_owned() else {
         let most = app.config().followers;
@@ -32,7 +35,8 @@ pub fn follow(
     let last_said = Instant::now();
     // A comment first, so that the reader has the answer's head at once, and knows that it is connected.
     let greeting = stream::once(async { Ok(Event::default().comment("following")) });
-    let follower = Follower { app, filter, through: after, waiting: VecDeque::new(), head, last_said, _place: place };
+    let follower =
+        Follower { app, filter, format, through: after, waiting: VecDeque::new(), head, last_said, _place: place };
     Ok(Sse::new(greeting.chain(stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok(event), follower))
@@ -42,6 +46,7 @@ pub fn follow(
 struct Follower {
     app: App,
     filter: Filter,
+    format: Format,
     /// The position up to which the log was looked at.
     through: u64,
     waiting: VecDeque<StoredEvent>,
@@ -63,7 +68,13 @@ impl Follower {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 let position = event.position.to_string();
-                return Event::default().id(position).json_data(EventJson::from(&event)).ok();
+                let said = Event::default().id(position);
+                return match self.format {
+                    Format::Json => said.json_data(EventJson::from(&event)).ok(),
+                    Format::CloudEvents => {
+                        said.json_data(CloudEvent::new(&event, &self.app.host.config.cloudevents_source)).ok()
+                    }
+                };
             }
             let heartbeat = self.last_said + self.app.config().heartbeat;
             let visible = *self.head.borrow_and_update();

@@ -92,7 +92,8 @@ impl Import<'_> {
             let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
             self.bad_line(&format!("column {}: {why}", error.column()))
         })?;
-        let checked = parsed.check(self.caller, self.app.config().event_bytes);
+        let limit = self.app.config().event_bytes;
+        let checked = parsed.check(self.caller, limit, &self.app.host.config.cloudevents_source);
         let (stream, mut event) = checked.map_err(|problem| problem.in_line(self.line))?;
         self.chunk_bytes += event.bytes();
         let fault = self.app.admit(&stream, &mut event);

@@ -6,6 +6,8 @@
 //! * `parameters`, `body`, `answer`: what requests and answers have in common
 //! * `event_json`: events, coming in and going out
 //! * `admit`: what is done with every event that comes in, by whichever door, before it is offered to the log
+//! * `cloud_events`: events of other systems, coming in and going out
+//! * `accept`, `event_page`: what an answer with events is to be written as
 //! * `streams`, `events`, `import`, `follow`: the log
 //! * `schemas`: what events are checked against
 //! * `projections`: how projections stand
@@ -16,11 +18,14 @@
 //! * `tokens`: who may come in
 //! * `health`, `pages`: the rest
 
+mod accept;
 mod admit;
 mod answer;
 mod body;
+mod cloud_events;
 mod components;
 mod event_json;
+mod event_page;
 mod events;
 mod follow;
 mod guard;

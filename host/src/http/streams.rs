@@ -1,15 +1,16 @@
 //! `/streams/{stream}`: appending to one stream, reading it, closing it.
 
+use super::accept::Accepted;
 use super::answer::{self, page_url};
-use super::event_json::{OfferedEvent, PageJson, check_stream, expected};
+use super::event_json::{OfferedEvent, check_stream, expected};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
-use super::{App, body};
+use super::{App, body, event_page};
 use crate::access::Caller;
-use crate::log::{Append, Direction, Expected, NewEvent, StreamAppend};
+use crate::log::{Append, Appended, Direction, Expected, NewEvent, StreamAppend};
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
@@ -41,6 +42,11 @@ pub async fn append(
     let mut streams = vec![StreamAppend { stream, expected: body.expected, events }];
     let fault = app.admit_all(&mut streams);
     let appended = app.host.log.append(Append { streams, fault }).await??;
+    Ok(answer_append(&appended))
+}
+
+/// The answer to an append to one stream.
+pub fn answer_append(appended: &Appended) -> Response {
     let [stream] = appended.streams.as_slice() else {
         unreachable!("one stream was asked for, and one is answered");
     };
@@ -52,7 +58,7 @@ pub async fn append(
     });
     let is_new = !appended.repeated && stream.first_position.is_some();
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(answer::at_position(status, appended.position, &answer))
+    answer::at_position(status, appended.position, &answer)
 }
 
 /// The events of an append, each checked; a problem names the place of its event. They belong to the module of who appends them.
@@ -69,6 +75,7 @@ pub async fn read(
     caller: Caller,
     Path(stream): Path<String>,
     mut parameters: Parameters,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let limit = parameters.take_limit(app.config().page_rows)?;
     let from = parameters.take_as::<u64>("from", "a revision, from 0")?;
@@ -107,7 +114,7 @@ pub async fn read(
     });
     // A page without events is as of now.
     let position = if page.events.is_empty() { app.host.log.head() } else { page.through };
-    Ok(answer::at_position(StatusCode::OK, position, &PageJson::new(&page.events, next)))
+    Ok(event_page::answer(&app, Accepted::by(&headers).format, position, &page.events, next))
 }
 
 /// `DELETE /streams/{stream}`

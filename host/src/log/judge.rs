@@ -1,7 +1,6 @@
 //! The verdict over one append, before anything of it is written.
 
-use super::append::{Append, Appended, Refusal, StreamAppend, StreamAppended};
-use super::event::NewEvent;
+use super::append::{Append, Appended, Import, Refusal, StreamAppend, StreamAppended};
 use super::{Error, names};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashSet;

@@ -1,0 +1,95 @@
+//! What a reader wants an answer with events to be written as: the weights of `Accept` (RFC 9110, 12.5.1).
+
+use axum::http::{HeaderMap, header};
+
+/// What an answer with events is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Laterna's own JSON.
+    Json,
+    /// CloudEvents.
+    CloudEvents,
+}
+
+/// What a reader accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// A feed to follow, not a page.
+    pub follows: bool,
+    /// What its events are written as.
+    pub format: Format,
+}
+
+impl Accepted {
+    /// What these headers say: whatever weighs most. A feed and CloudEvents must be named; they win over JSON where they weigh as
+    /// much. Where nothing is known of what is accepted, it is JSON.
+    pub fn by(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+        let ranges: Vec<(String, f32)> = lines.flat_map(|line| line.split(',')).filter_map(range).collect();
+        let named = |name: &str| ranges.iter().find(|(range, _)| range == name).map(|(_, weight)| *weight);
+        let json = named("application/json").or_else(|| named("application/*")).or_else(|| named("*/*"));
+        let json = json.unwrap_or(0.0);
+        let weight = |name| named(name).unwrap_or(0.0);
+        let cloud_events = weight("application/cloudevents+json").max(weight("application/cloudevents-batch+json"));
+        let feed = weight("text/event-stream");
+        let is_cloud = cloud_events > 0.0 && cloud_events >= json;
+        Self {
+            follows: feed > 0.0 && feed >= json && feed >= cloud_events,
+            format: if is_cloud { Format::CloudEvents } else { Format::Json },
+        }
+    }
+}
+
+/// A range of media types, and its weight from 0 to 1. Parameters of the type itself are passed over.
+fn range(text: &str) -> Option<(String, f32)> {
+    let mut parts = text.split(';').map(str::trim);
+    let name = parts.next().filter(|name| !name.is_empty())?.to_ascii_lowercase();
+    let weight = parts.filter_map(|part| part.split_once('=')).find(|(key, _)| key.trim().eq_ignore_ascii_case("q"));
+    let weight = weight.and_then(|(_, weight)| weight.trim().parse::<f32>().ok());
+    Some((name, weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn what_weighs_most_is_answered() {
+        let page = |format| Accepted { follows: false, format };
+        let feed = |format| Accepted { follows: true, format };
+        for (accept, expected) in [
+            ("", page(Format::Json)),
+            ("*/*", page(Format::Json)),
+            ("text/html", page(Format::Json)),
+            ("application/json", page(Format::Json)),
+            ("application/cloudevents+json", page(Format::CloudEvents)),
+            ("Application/CloudEvents-Batch+JSON; charset=utf-8", page(Format::CloudEvents)),
+            ("application/cloudevents+json;q=0", page(Format::Json)),
+            ("application/cloudevents+json; q=0.000, */*", page(Format::Json)),
+            ("application/cloudevents+json;q=0.4, application/json;q=0.5", page(Format::Json)),
+            ("application/json;Q=0.5 , application/cloudevents+json ; q=0.6", page(Format::CloudEvents)),
+            ("application/cloudevents+json, */*", page(Format::CloudEvents)),
+            ("application/cloudevents+json;q=0.2, application/*;q=0.1, */*", page(Format::CloudEvents)),
+            ("application/json;q=0, application/cloudevents+json;q=0.1, */*", page(Format::CloudEvents)),
+            ("text/event-stream", feed(Format::Json)),
+            ("text/event-stream, */*", feed(Format::Json)),
+            ("text/event-stream;q=0, */*", page(Format::Json)),
+            ("application/json, text/event-stream;q=0.9", page(Format::Json)),
+            ("text/event-stream, application/cloudevents+json", feed(Format::CloudEvents)),
+            ("text/event-stream, application/cloudevents+json;q=0.5", feed(Format::CloudEvents)),
+            ("text/event-stream, application/json, application/cloudevents+json;q=0.5", feed(Format::Json)),
+            ("text/event-stream;q=0.5, application/cloudevents+json", page(Format::CloudEvents)),
+            (",;q=1,  text/event-stream;q=huge", feed(Format::Json)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(Accepted::by(&headers), expected, "{accept}");
+        }
+        let mut headers = HeaderMap::new();
+        assert_eq!(Accepted::by(&headers), page(Format::Json));
+        headers.append(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.append(header::ACCEPT, HeaderValue::from_static("application/cloudevents+json"));
+        assert_eq!(Accepted::by(&headers), feed(Format::CloudEvents));
+    }
+}
