@@ -2,6 +2,7 @@
 //! CloudEvents that another host takes in.
 
 use fastrand::Rng;
+use laterna::config::Settings;
 use laterna_tests::random::seeded;
 use laterna_tests::{Answer, Client, Data, encoded};
 use serde_json::{Map, Value, json};
@@ -134,13 +135,14 @@ fn an_event_is_known_by_its_source_and_id() {
 
 #[test]
 fn the_name_of_a_host_is_a_uri_reference() {
+    let data = Data::new();
+    let settings = |source: &str| Settings { cloudevents_source: Some(source.to_owned()), ..Settings::default() };
+    for source in ["/laterna", "urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66", "host-1", "//here.example"] {
+        assert_eq!(settings(source).complete(data.path()).expect("a name").cloudevents_source, source);
+    }
     for source in ["", "not a name", "http://[", "%zz"] {
-        let data = Data::new();
-        let path = data.path().to_str().expect("a path");
-        let ended = laterna_tests::laterna(["serve", "--data", path, "--cloudevents-source", source]);
-        assert!(!ended.status.success());
-        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-        assert!(said.contains("must be a URI-reference"), "{said}");
+        let error = settings(source).complete(data.path()).expect_err("no name");
+        assert!(error.to_string().contains("must be a URI-reference"), "{error}");
     }
 }
 
@@ -573,7 +575,9 @@ fn the_log_goes_out_as_cloud_events() {
 fn pages_follow_one_another_in_links() {
     let data = Data::new();
     let server = data.serve();
-    let of = |id: usize| event(json!({ "id": id.to_string(), "subject": if id % 2 == 0 { "even €" } else { "odd" } }));
+    let of = |id: usize| {
+        event(json!({ "id": id.to_string(), "subject": if id.is_multiple_of(2) { "even €" } else { "odd" } }))
+    };
     post_batch(&server, &(1..=10).map(of).collect()).ok();
     let stream = format!("/streams/{}/events", encoded("even €"));
     for (start, expected) in [

@@ -1,5 +1,6 @@
 //! Promise P2, once: an event is stored at most once, ever, and an append that is repeated is answered like the first time.
 
+use laterna::log::{Append, Expected, Log, NewEvent, Options, Refusal, StreamAppend};
 use laterna_tests::{Answer, Client, Data, encoded};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -233,4 +234,38 @@ fn every_case_of_an_append_to_a_stream() {
 #[test]
 fn every_case_of_an_append_to_the_log() {
     every_case_through(Door::Log);
+}
+
+/// Given events of several sources with the same ids;
+/// when they are appended, repeated and imported;
+/// then each is stored once, and each repeat is known by both.
+#[tokio::test]
+async fn an_event_is_its_source_and_its_id() {
+    let data = Data::in_memory();
+    let log = Log::open(&data.path().join("log.db"), &Options::default()).expect("the log opens");
+    let event = |source: &str, id: &str| NewEvent {
+        source: source.to_owned(),
+        id: Some(id.to_owned()),
+        ..NewEvent::json("Happened", "1")
+    };
+    let append = async |events: &[NewEvent]| {
+        let stream = StreamAppend { stream: "s".to_owned(), expected: Expected::Any, events: events.to_vec() };
+        log.append(Append { streams: vec![stream] }).await.expect("the log is in order")
+    };
+    let of_three = [event("", "1"), event("/a", "1"), event("/b", "1"), event("/a", "2")];
+    let first = append(&of_three).await.expect("all are new");
+    assert_eq!((first.position, first.repeated), (4, false));
+    let again = append(&of_three).await.expect("all are known");
+    assert_eq!((&again.streams, again.repeated), (&first.streams, true));
+    let alone = append(&of_three[2..3]).await.expect("it is known");
+    assert_eq!((alone.streams[0].first_position, alone.repeated), (Some(3), true));
+    let twice = append(&[event("/c", "1"), event("/c", "1")]).await.expect_err("one event twice");
+    assert!(matches!(twice, Refusal::IdConflict { .. }), "{twice}");
+    let half_new = append(&[event("/a", "1"), event("/c", "1")]).await.expect_err("half of it is known");
+    assert!(matches!(half_new, Refusal::IdConflict { .. }), "{half_new}");
+    let lines =
+        [("/a", "1"), ("/c", "1"), ("/c", "1"), ("", "2")].map(|(source, id)| ("s".to_owned(), event(source, id)));
+    let imported = log.import(lines.to_vec()).await.expect("the log is in order").expect("no stream is closed");
+    assert_eq!((imported.stored, imported.skipped, imported.last_position), (2, 2, 6));
+    log.close();
 }
