@@ -59,7 +59,7 @@ pub struct Settings {
     /// Files that the schemas' folder may have [default: 10000]
     #[arg(long, env = "LATERNA_SCHEMA_FILES")]
     pub schema_files: Option<usize>,
-    /// This host's name as a source of CloudEvents, a URI-reference: choose it once [default: /laterna]
+    /// This host's name as a source of CloudEvents, a URI-reference: choose it once [default: urn:uuid: and the id of its log]
     #[arg(long, env = "LATERNA_CLOUDEVENTS_SOURCE")]
     pub cloudevents_source: Option<String>,
     /// Bytes of a component's file [default: 64 MiB]
@@ -138,8 +138,8 @@ pub struct Config {
     pub require_tokens: bool,
     /// Tokens that there may be.
     pub tokens: usize,
-    /// This host's name as a source of CloudEvents.
-    pub cloudevents_source: String,
+    /// This host's name as a source of CloudEvents, where it was given one.
+    pub cloudevents_source: Option<String>,
     /// The log's limits.
     pub log: log::Options,
     /// A component's limits.
@@ -256,7 +256,7 @@ impl Settings {
             insecure: self.insecure.unwrap_or(false),
             require_tokens: self.require_tokens.unwrap_or(false),
             tokens: self.tokens.unwrap_or(10_000),
-            cloudevents_source: self.cloudevents_source.unwrap_or_else(|| "/laterna".to_owned()),
+            cloudevents_source: self.cloudevents_source,
             log: log::Options {
                 queue: self.log_queue.unwrap_or(log.queue),
                 group: self.log_group.unwrap_or(log.group),
@@ -329,8 +329,9 @@ impl Settings {
         if config.insecure && config.require_tokens {
             return Err(Error::Unfit("`insecure` and `require_tokens` say the opposite of each other".to_owned()));
         }
-        let source = config.cloudevents_source.as_str();
-        if source.is_empty() || fluent_uri::UriRef::parse(source).is_err() {
+        if let Some(source) = &config.cloudevents_source
+            && (source.is_empty() || fluent_uri::UriRef::parse(source.as_str()).is_err())
+        {
             return Err(Error::Unfit(format!("`cloudevents_source` is `{source}`: it must be a URI-reference")));
         }
         Ok(config)

@@ -35,6 +35,8 @@ pub struct Host {
     pub followers: Arc<Semaphore>,
     /// Places, by the byte, for bodies that are being read.
     pub bodies: Semaphore,
+    /// Its name as a source of events.
+    source: String,
     lock: Mutex<Lock>,
 }
 
@@ -74,16 +76,15 @@ impl Host {
     pub async fn open(data: &Path, config: Config) -> Result<Self, Error> {
         let data = DataDir::open(data)?;
         let lock = data.lock()?;
+        let tokens = Tokens::open(&data.control(), config.is_open(), config.tokens)?;
+        if !config.is_open() && tokens.is_empty() {
+            return Err(Error::NoToken(config.listen));
+        }
         let log = Log::open(&data.log(), &config.log)?;
         let schemas = Schemas::open(data.schemas(), &config.schemas)?;
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let started_at = log.head();
         let releases = Releases::open(&data, &engine, &log, &config)?;
-        let tokens = Tokens::open(&data.control(), config.is_open(), config.tokens)?;
-        if !config.is_open() && tokens.is_empty() {
-            releases.stop(config.http.grace);
-            return Err(Error::NoToken(config.listen));
-        }
         let is_first = |component: &&Arc<Component>| component.live.is_none() && component.candidate().is_some();
         let awaited = releases.all().iter().filter(is_first).map(|component| component.name.clone()).collect();
         releases.settled(config.start).await;
@@ -94,12 +95,19 @@ impl Host {
             stop: CancellationToken::new(),
             followers: Arc::new(Semaphore::new(config.http.followers)),
             bodies: Semaphore::new(config.http.bodies_bytes as usize),
+            source: config.cloudevents_source.clone().unwrap_or_else(|| format!("urn:uuid:{}", log.identity())),
             lock: Mutex::new(lock),
             config,
             log,
             schemas,
             releases,
         })
+    }
+
+    /// Its name as a source of events: the one that it was given, or that of its log.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Says in the data directory where this host serves and how it lets in who can read that, for commands that are given the

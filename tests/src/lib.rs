@@ -369,27 +369,13 @@ impl Client {
 
     /// POST of anything, to a host that may be gone.
     pub fn try_post(&self, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Result<Answer, ureq::Error> {
-        self.post_with(path, &[], content_type, body)
-    }
-
-    /// POST of anything with headers, to a host that may be gone.
-    pub fn post_with(
-        &self,
-        path: &str,
-        headers: &[(&str, &str)],
-        content_type: &str,
-        body: impl Into<Vec<u8>>,
-    ) -> Result<Answer, ureq::Error> {
-        let mut request = self.show(self.agent.post(format!("{}{path}", self.url)));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
+        let request = self.show(self.agent.post(format!("{}{path}", self.url)));
         answer(request.content_type(content_type).send(body.into())?)
     }
 
     /// POST of anything with these headers
     pub fn send(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
-        let mut request = self.agent.post(format!("{}{path}", self.url));
+        let mut request = self.show(self.agent.post(format!("{}{path}", self.url)));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -398,8 +384,7 @@ impl Client {
 
     /// GET of what is accepted
     pub fn get_as(&self, path: &str, accept: &str) -> Answer {
-        let response = self.agent.get(format!("{}{path}", self.url)).header("accept", accept).call();
-        response.and_then(answer).expect("the host answers")
+        self.get_with(path, &[("accept", accept)]).expect("the host answers")
     }
 
     /// Imports lines of NDJSON.

@@ -221,3 +221,48 @@ fn what_goes_wrong_with_an_internal_event_is_told_inside_only() {
     upload.refused(403, "not-allowed");
     shop.inside.post(&format!("/projections/parking/parked/{SECRET}-1/discard"), &Value::Null).ok();
 }
+
+#[test]
+fn being_internal_can_belong_to_the_type() {
+    // Given a type that its module registered as internal, with nothing else said about it,
+    let data = Data::new();
+    let folder = data.path().join("schemas/notifications/DeliveryAttempted");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("1.json"), "{\"x-visibility\": \"internal\"}").expect("a file");
+    let shop = Shop::open(&data);
+    // when it is appended without a word, or as if it were public, by every door,
+    let attempted = json!({ "notification_id": SECRET, "error": SECRET });
+    let event = |visibility: Value| json!({ "type": "DeliveryAttempted", "data": attempted, "visibility": visibility });
+    let inside = &shop.inside;
+    inside.post("/streams/n-1/events", &json!({ "events": [event(json!("public"))] })).ok();
+    inside.post("/events", &json!({ "streams": [{ "stream": "n-2", "events": [event(Value::Null)] }] })).ok();
+    inside.import(&json!({ "stream": "n-3", "type": "DeliveryAttempted", "data": attempted }).to_string()).ok();
+    let cloud =
+        json!({ "specversion": "1.0", "id": "c1", "source": "/n", "type": "DeliveryAttempted", "data": attempted });
+    let posted = inside.try_post("/events", "application/cloudevents+json", cloud.to_string());
+    posted.expect("an answer").ok();
+    // then it is internal, in all versions, and in that module only.
+    let newer = json!({ "events": [{ "type": "DeliveryAttempted", "schema_version": 2, "data": attempted }] });
+    inside.post("/streams/n-1/events", &newer).ok();
+    let sales = &shop.outside[0].1;
+    sales.post("/streams/n-9/events", &json!({ "events": [event(Value::Null)] })).ok();
+    assert_eq!(positions(&inside.get("/events").ok()), [1, 2, 3, 4, 5, 6]);
+    for (who, outside) in &shop.outside {
+        assert_eq!(positions(&outside.get("/events").ok()), [6], "{who}");
+        let clouds =
+            outside.get_with("/events", &[("accept", "application/cloudevents-batch+json")]).expect("an answer");
+        assert_eq!(clouds.json().as_array().map(Vec::len), Some(1), "{who}");
+        assert_eq!(
+            outside.get("/schemas").ok()["schemas"],
+            json!([]),
+            "{who}: that there is such a type is told inside"
+        );
+    }
+    assert_eq!(inside.get("/schemas").ok()["schemas"][0]["visibility"], "internal");
+    // A component that says it consumes the type tells so inside only, even where its read model is for everybody.
+    let says = json!({ "name": "teller", "consumes": ["DeliveryAttempted", "OrderShipped"] });
+    module_folder(&data, "notifications", "teller", &misbehaving(&says));
+    shop.server.wait_for_release("teller", 1, "live");
+    let consumes = |client: &Client| client.projection("teller")["consumes"].as_array().map(Vec::len);
+    assert_eq!((consumes(inside), consumes(sales), consumes(&shop.server)), (Some(2), Some(1), Some(1)));
+}

@@ -1,6 +1,6 @@
 //! Promise P2, once: an event is stored at most once, ever, and an append that is repeated is answered like the first time.
 
-use laterna::log::{Append, Expected, Log, NewEvent, Options, Refusal, StreamAppend};
+use laterna::log::{Append, Expected, Import, Log, NewEvent, Options, Refusal, StreamAppend};
 use laterna_tests::{Answer, Client, Data, encoded};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -250,7 +250,7 @@ async fn an_event_is_its_source_and_its_id() {
     };
     let append = async |events: &[NewEvent]| {
         let stream = StreamAppend { stream: "s".to_owned(), expected: Expected::Any, events: events.to_vec() };
-        log.append(Append { streams: vec![stream] }).await.expect("the log is in order")
+        log.append(Append { streams: vec![stream], fault: None }).await.expect("the log is in order")
     };
     let of_three = [event("", "1"), event("/a", "1"), event("/b", "1"), event("/a", "2")];
     let first = append(&of_three).await.expect("all are new");
@@ -263,8 +263,8 @@ async fn an_event_is_its_source_and_its_id() {
     assert!(matches!(twice, Refusal::IdConflict { .. }), "{twice}");
     let half_new = append(&[event("/a", "1"), event("/c", "1")]).await.expect_err("half of it is known");
     assert!(matches!(half_new, Refusal::IdConflict { .. }), "{half_new}");
-    let lines =
-        [("/a", "1"), ("/c", "1"), ("/c", "1"), ("", "2")].map(|(source, id)| ("s".to_owned(), event(source, id)));
+    let line = |(source, id)| Import { stream: "s".to_owned(), event: event(source, id), fault: None };
+    let lines = [("/a", "1"), ("/c", "1"), ("/c", "1"), ("", "2")].map(line);
     let imported = log.import(lines.to_vec()).await.expect("the log is in order").expect("no stream is closed");
     assert_eq!((imported.stored, imported.skipped, imported.last_position), (2, 2, 6));
     log.close();

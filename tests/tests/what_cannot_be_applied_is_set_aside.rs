@@ -190,10 +190,9 @@ fn too_many_halt_it_and_what_is_given_up_counts_no_longer() {
         // Giving `a` up makes room; it says what it leaves out, and goes on leaving it out.
         server.order("patient", "parked/nobody/discard").refused(404, "parked-not-found");
         let given_up = server.order("patient", "parked/a/discard").ok();
-        assert_eq!(
-            (&given_up["events"], &given_up["position"], &given_up["discarded"]),
-            (&json!(3), &json!(1), &json!(true))
-        );
+        assert_eq!((&given_up["position"], &given_up["discarded"]), (&json!(1), &json!(true)));
+        // It goes on at once, so it may be further than when it was asked.
+        assert!((3..=5).contains(&given_up["events"].as_u64().expect("a number")), "{given_up}");
         assert_eq!(seen(&server, "patient"), [4, 8]);
         let left = parked(&server, "patient");
         let told = |left: &Value| [left["sequence"].clone(), left["events"].clone(), left["last_position"].clone()];
@@ -257,7 +256,7 @@ fn what_is_tried_again_is_tried_under_other_limits_alongside() {
 fn what_depends_on_the_machine_is_never_set_aside() {
     let data = Data::new();
     let server = data.serve_with(&[LIMITS, &["--store-pages", "2000", "--batch-ms", "300"]].concat());
-    for name in ["recursed", "hoarded", "compared4mb"] {
+    for name in ["recursed", "hoarded", "compared_long"] {
         data.drop_bytes(
             name,
             &misbehaving(&json!({ "name": name, "parks": true, "consumes": ["Counted", event_of(name)] })),
@@ -265,7 +264,7 @@ fn what_depends_on_the_machine_is_never_set_aside() {
         server.wait_for_release(name, 1, "live");
     }
     event(&server, "good", "Counted", &json!({}));
-    for name in ["recursed", "hoarded", "compared4mb"] {
+    for name in ["recursed", "hoarded", "compared_long"] {
         let position = event(&server, "bad", event_of(name), &json!({}));
         let is_halted = |answer: &laterna_tests::Answer| answer.json()["live"]["status"] == "halted";
         let shown = server.wait_for(&format!("/projections/{name}"), is_halted).ok();
@@ -278,6 +277,6 @@ fn event_of(name: &str) -> &'static str {
     match name {
         "recursed" => "Recursed",
         "hoarded" => "Hoarded",
-        _ => "Compared4MB",
+        _ => "ComparedLong",
     }
 }

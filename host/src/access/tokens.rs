@@ -12,6 +12,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock};
 
+/// Beside what is deployed, in the same file.
+const TABLE: &str = "
+CREATE TABLE IF NOT EXISTS tokens (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    module TEXT,
+    note TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// What every token begins with, so that one that leaked is found by those who look for such.
 const PREFIX: &str = "laterna";
 
@@ -88,14 +100,15 @@ struct Known {
 }
 
 impl Tokens {
-    /// Opens the tokens in `control.db`, whose tables are there already. With `open`, who shows none is trusted.
+    /// Opens the tokens in `control.db`. With `open`, who shows none is trusted.
     ///
     /// # Errors
     /// The file cannot be read, or there is no randomness.
     pub fn open(control: &Path, open: bool, limit: usize) -> Result<Self, Error> {
         let connection = Connection::open(control)?;
-        connection.execute_batch("PRAGMA synchronous = FULL")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+        connection.execute_batch(TABLE)?;
         let known = RwLock::new(read(&connection)?);
         let (local, local_token) = mint(vec![Role::Admin], None, String::new())?;
         Ok(Self { connection: Mutex::new(connection), known, open, local, local_token, limit })

@@ -74,12 +74,7 @@ impl ImportLine {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(
-        self,
-        caller: &Caller,
-        event_bytes: usize,
-        own_source: &str,
-    ) -> Result<(String, NewEvent), Problem> {
+    pub fn check(self, caller: &Caller, event_bytes: usize, own_source: &str) -> Result<(String, NewEvent), Problem> {
         let source = check_source(self.source, self.id.as_deref(), own_source)?;
         check_name("content_type", self.content_type.as_deref())?;
         let (content_type, data) =

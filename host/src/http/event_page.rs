@@ -14,7 +14,7 @@ pub fn answer(app: &App, format: Format, position: u64, events: &[StoredEvent], 
     let mut response = match format {
         Format::Json => answer::at_position(StatusCode::OK, position, &PageJson::new(events, next)),
         Format::CloudEvents => {
-            let source = &app.host.config.cloudevents_source;
+            let source = app.host.source();
             let batch: Vec<CloudEvent<'_>> = events.iter().map(|event| CloudEvent::new(event, source)).collect();
             let mut response = answer::at_position(StatusCode::OK, position, &batch);
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(cloud_events::BATCH));

@@ -71,9 +71,7 @@ impl Follower {
                 let said = Event::default().id(position);
                 return match self.format {
                     Format::Json => said.json_data(EventJson::from(&event)).ok(),
-                    Format::CloudEvents => {
-                        said.json_data(CloudEvent::new(&event, &self.app.host.config.cloudevents_source)).ok()
-                    }
+                    Format::CloudEvents => said.json_data(CloudEvent::new(&event, self.app.host.source())).ok(),
                 };
             }
             let heartbeat = self.last_said + self.app.config().heartbeat;

@@ -30,8 +30,9 @@ pub async fn ready(State(app): State<App>) -> Response {
         let applied = live.store.progress().applied;
         let name = component.name.as_str();
         if let projector::State::Halted(halt) = live.running.state() {
-            // Why, only those are told who may ask for the projection: nobody had to say who they are.
-            halted.push(json!({ "projection": name, "position": applied, "code": halt.code() }));
+            // Nobody had to say who they are.
+            let reason = halt.for_anybody();
+            halted.push(json!({ "projection": name, "position": applied, "code": halt.code(), "reason": reason }));
         } else if applied < app.host.started_at {
             catching_up.push(json!({ "projection": name, "position": applied, "wanted": app.host.started_at }));
         } else if applied < head {

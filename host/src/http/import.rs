@@ -93,7 +93,7 @@ impl Import<'_> {
             self.bad_line(&format!("column {}: {why}", error.column()))
         })?;
         let limit = self.app.config().event_bytes;
-        let checked = parsed.check(self.caller, limit, &self.app.host.config.cloudevents_source);
+        let checked = parsed.check(self.caller, limit, self.app.host.source());
         let (stream, mut event) = checked.map_err(|problem| problem.in_line(self.line))?;
         self.chunk_bytes += event.bytes();
         let fault = self.app.admit(&stream, &mut event);

@@ -6,6 +6,8 @@ use super::reading::{answered, find_component, may_read, told, words};
 use super::{App, answer};
 use crate::access::Caller;
 use crate::log::Filter;
+use crate::plugin::Selector;
+use crate::plugin::manifest::{Step, Subscription};
 use crate::projector::{self, Halt};
 use crate::release::{Component, Paused, Record, Serving};
 use crate::store::Snapshot;
@@ -47,14 +49,16 @@ pub async fn show(
     if let Some(in_force) = &component.upcaster {
         let manifest = in_force.upcaster.manifest();
         more.insert("description".into(), manifest.description.as_str().into());
-        more.insert("steps".into(), json!(manifest.steps));
+        let (module, schemas) = (component.module.as_str(), app.host.schemas.current());
+        let is_for = |step: &&Step| caller.is_inside(module) || !schemas.is_internal(module, &step.event_type);
+        more.insert("steps".into(), json!(manifest.steps.iter().filter(is_for).collect::<Vec<_>>()));
         more.insert("feeds".into(), json!(fed_by(&app, &name)));
     }
     if let Some(live) = &component.live {
         more.insert("visibility".into(), json!(live.plugin.manifest().visibility));
         // What a component calls its tables tells of what it holds.
         if may_read(&caller, &component) {
-            more.extend(described(live));
+            more.extend(described(&app, &caller, &component, live));
         }
     }
     if let Some(members) = shown.as_object_mut() {
@@ -66,9 +70,15 @@ pub async fn show(
     }
 }
 
-/// What a component says of itself.
-fn described(live: &Serving) -> Map<String, Value> {
+/// What a component says of itself, but for event types that only its own module may know of.
+fn described(app: &App, caller: &Caller, component: &Component, live: &Serving) -> Map<String, Value> {
     let manifest = live.plugin.manifest();
+    let (module, schemas) = (component.module.as_str(), app.host.schemas.current());
+    let is_for = |subscription: &&Subscription| match &subscription.what {
+        Selector::Type(name) => caller.is_inside(module) || !schemas.is_internal(module, name),
+        Selector::Category(_) => true,
+    };
+    let consumes: Vec<&Subscription> = manifest.consumes.iter().filter(is_for).collect();
     let tables: Vec<Value> = live
         .store
         .relations()
@@ -86,7 +96,7 @@ fn described(live: &Serving) -> Map<String, Value> {
         .collect();
     Map::from_iter([
         ("description".to_owned(), manifest.description.as_str().into()),
-        ("consumes".to_owned(), json!(manifest.consumes)),
+        ("consumes".to_owned(), json!(consumes)),
         ("on_failure".to_owned(), json!(manifest.on_failure)),
         ("sequence".to_owned(), json!(manifest.sequence)),
         ("tables".to_owned(), tables.into()),

@@ -1,6 +1,8 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
-use super::{App, components, events, health, pages, parked, projections, queries, releases, schemas, streams, tables, tokens};
+use super::{
+    App, components, events, health, pages, parked, projections, queries, releases, schemas, streams, tables, tokens,
+};
 use crate::access::Role;
 use axum::handler::Handler;
 use axum::http::Method;

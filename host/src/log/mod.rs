@@ -63,6 +63,7 @@ pub struct Log {
 
 struct Inner {
     path: PathBuf,
+    identity: String,
     /// `None` once the log was closed.
     jobs: Mutex<Option<mpsc::Sender<Waiting>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -84,12 +85,13 @@ impl Log {
     pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
         let (jobs, inbox) = mpsc::channel(options.queue);
         let writer = Writer::open(path, inbox, options.group)?;
-        let (head, groups) = (writer.head(), writer.groups());
+        let (head, groups, identity) = (writer.head(), writer.groups(), writer.identity()?);
         let thread =
             std::thread::Builder::new().name("log-writer".into()).spawn(move || writer.run()).map_err(Error::Thread)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
+                identity,
                 jobs: Mutex::new(Some(jobs)),
                 writer: Mutex::new(Some(thread)),
                 head,
@@ -100,6 +102,12 @@ impl Log {
                 queue_bytes: options.queue_bytes,
             }),
         })
+    }
+
+    /// What tells this log from all others, wherever its file is moved: a UUID.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.inner.identity
     }
 
     /// The last position; 0 in an empty log.

@@ -4,6 +4,7 @@ use super::Error;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
+use uuid::Uuid;
 
 /// Counts up with each change of the tables.
 const FORMAT: i64 = 1;
@@ -49,6 +50,14 @@ CREATE TABLE closed_streams (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What tells this log from all others, wherever its file is moved.
+const IDENTITY: &str = "
+CREATE TABLE IF NOT EXISTS identity (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id TEXT NOT NULL
+) STRICT;
+";
+
 /// Opens the log for writing, or makes it.
 ///
 /// `synchronous=FULL`: in WAL mode a commit is then on the disk before it becomes visible, which is what an acknowledgement
@@ -71,11 +80,18 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     } else {
         check_format(&connection, path)?;
     }
+    connection.execute_batch(IDENTITY)?;
+    connection.execute("INSERT OR IGNORE INTO identity VALUES (1, ?1)", [Uuid::now_v7().to_string()])?;
     // Written anew even where it stands, since a commit syncs only if it wrote. A writer that was killed may have left a
     // commit in the WAL that is not on the disk yet; nobody may see it, or be told that it is a repeat, before it is.
     connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")?;
     Ok(connection)
+}
+
+/// What tells this log from all others.
+pub(super) fn identity(connection: &Connection) -> Result<String, Error> {
+    Ok(connection.query_one("SELECT id FROM identity", [], |row| row.get(0))?)
 }
 
 /// Makes sure that a commit that failed does not come back.

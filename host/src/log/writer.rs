@@ -70,6 +70,10 @@ impl Writer {
         self.head.subscribe()
     }
 
+    pub(super) fn identity(&self) -> Result<String, Error> {
+        schema::identity(&self.connection)
+    }
+
     pub(super) fn groups(&self) -> Arc<AtomicU64> {
         self.groups.clone()
     }

@@ -64,6 +64,15 @@ pub struct Envelope<'a> {
     pub metadata: &'a [u8],
 }
 
+/// What tells the shape of an event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape<'a> {
+    pub(super) position: u64,
+    pub(super) event_type: &'a str,
+    pub(super) schema_version: u32,
+    pub(super) module: &'a str,
+}
+
 /// A batch that is being filled, or crosses.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -181,6 +190,17 @@ impl Batch {
     /// The events, one by one.
     pub fn iter(&self) -> impl Iterator<Item = Envelope<'_>> {
         (0..self.len()).filter_map(|index| self.get(index))
+    }
+
+    /// The shapes of the events, one by one.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = Shape<'_>> {
+        self.heads().iter().map(|head| Shape {
+            position: head[POSITION],
+            event_type: self.text(head[TYPE]),
+            // It was made from one.
+            schema_version: head[SCHEMA_VERSION] as u32,
+            module: self.text(head[MODULE]),
+        })
     }
 
     /// The place of the first event behind this position.

@@ -63,9 +63,9 @@ impl Upcasting {
         // Each round brings every event that goes further by one version.
         loop {
             let mut groups: Vec<(&Arc<Upcaster>, Vec<usize>)> = Vec::new();
-            for (index, event) in batch.iter().enumerate() {
-                let Some(path) = self.paths.get(event.event_type) else { continue };
-                let Some(upcaster) = path.next(event.schema_version, event.module) else { continue };
+            for (index, shape) in batch.shapes().enumerate() {
+                let Some(path) = self.paths.get(shape.event_type) else { continue };
+                let Some(upcaster) = path.next(shape.schema_version, shape.module) else { continue };
                 match groups.iter_mut().find(|(known, _)| Arc::ptr_eq(known, upcaster)) {
                     Some((_, events)) => events.push(index),
                     None => groups.push((upcaster, vec![index])),
@@ -76,14 +76,14 @@ impl Upcasting {
             }
             batch = Cow::Owned(round(&batch, &groups)?);
         }
-        for event in batch.iter() {
-            if let Some(handled) = self.paths.get(event.event_type).and_then(|path| path.handled)
-                && handled != event.schema_version
+        for shape in batch.shapes() {
+            if let Some(handled) = self.paths.get(shape.event_type).and_then(|path| path.handled)
+                && handled != shape.schema_version
             {
                 return Err(Verdict::UnknownVersion {
-                    position: event.position,
-                    event_type: event.event_type.to_owned(),
-                    version: event.schema_version,
+                    position: shape.position,
+                    event_type: shape.event_type.to_owned(),
+                    version: shape.schema_version,
                     handled,
                 }
                 .into());

@@ -46,14 +46,6 @@ CREATE TABLE steps (
     recorded_at INTEGER NOT NULL,
     PRIMARY KEY (component, number, step)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE tokens (
-    id TEXT PRIMARY KEY,
-    digest TEXT NOT NULL,
-    roles TEXT NOT NULL,
-    module TEXT,
-    note TEXT NOT NULL,
-    created_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
 CREATE TABLE discarded (
     component TEXT NOT NULL,
     number INTEGER NOT NULL,

@@ -83,16 +83,16 @@ impl Steward {
     pub(super) fn rebuild_fed(&mut self, upcaster: &str) {
         let mut stale = Vec::new();
         for component in self.components.values().filter(|component| !component.removed) {
-            let newest = component.building.as_ref().or(component.live.as_ref());
-            let Some((serving, record)) =
-                newest.and_then(|serving| Some((serving, component.release(serving.release)?)))
-            else {
+            let Some(serving) = component.building.as_ref().or(component.live.as_ref()) else { continue };
+            // Against the newest one, and not the one that serves: what was rolled back is not built again.
+            let newest = component.releases.iter().find(|record| record.state != State::Rejected);
+            let Some(newest) = newest.filter(|newest| !matches!(newest.state, State::Received | State::Checked)) else {
                 continue;
             };
             let by_name = |feeds: &&Feeds| feeds.name == upcaster;
             let wanted = self.upcasters_of(serving.plugin.manifest());
-            if wanted.iter().find(by_name) != record.upcasters.iter().find(by_name) {
-                stale.push((component.name.clone(), record.release));
+            if wanted.iter().find(by_name) != newest.upcasters.iter().find(by_name) {
+                stale.push((component.name.clone(), serving.release));
             }
         }
         for (name, release) in stale {

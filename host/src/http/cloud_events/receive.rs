@@ -55,10 +55,16 @@ pub fn mode(headers: &HeaderMap) -> Result<Option<Mode>, Problem> {
 }
 
 /// Takes what came in this mode. It belongs to the module of who sent it.
-pub async fn post(app: &App, caller: &Caller, mode: Mode, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+pub async fn post(
+    app: &App,
+    caller: &Caller,
+    mode: Mode,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let (body, _place) = body::bytes(app, body, app.config().request_bytes, "request_bytes").await?;
     let rules = Rules {
-        own_source: &app.host.config.cloudevents_source,
+        own_source: app.host.source(),
         module: caller.module().unwrap_or_default(),
         event_bytes: app.config().event_bytes,
     };

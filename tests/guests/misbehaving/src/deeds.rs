@@ -135,10 +135,10 @@ pub fn apply(event: &Event<'_>, store: &Store, company: u64) -> Result<()> {
             noted(store, event, &format!("{found:?}"))
         }
         // Few steps, each of them long.
-        "Compared4MB" => {
+        "ComparedLong" => {
             let compared = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000),
-                                 t (a, b) AS MATERIALIZED (SELECT zeroblob(4000000), zeroblob(4000000))
-                            SELECT count(*) FROM n, t WHERE t.a = t.b";
+                                 t (a, b) AS MATERIALIZED (SELECT printf('%.*c', 2000000, 'a'), printf('%.*c', 2000000, 'a'))
+                            SELECT count(*) FROM n, t WHERE t.a || n.i <> t.b";
             let counted: Option<(i64,)> = store.query_one(compared, ())?;
             noted(store, event, &format!("{counted:?}"))
         }
