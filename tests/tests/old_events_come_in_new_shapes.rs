@@ -95,7 +95,7 @@ fn users_of_both_times_have_accounts() {
     assert!(left[0]["reason"].as_str().expect("text").contains("has version 3, and the component handles version 2"));
 
     // The same bytes again rebuild nothing; others rebuild what they feed, and nothing else.
-    data.drop_bytes("cars", &laterna_tests::releases::cars_v2().to_vec());
+    data.drop_bytes("cars", laterna_tests::releases::cars_v2());
     server.wait_for_release("cars", 1, "live");
     data.drop_bytes("accounts-v1", &file("accounts-v1"));
     data.drop_bytes("accounts-v1", &variant(&file("accounts-v1"), 7));

@@ -11,6 +11,8 @@ use serde::Deserialize;
 #[derive(Default)]
 pub struct Accounts;
 
+// Named as the events are.
+#[allow(clippy::enum_variant_names)]
 #[derive(Deserialize)]
 enum Users {
     UserCreated { user_id: String, first_name: String, last_name: String, email: String },
