@@ -118,7 +118,7 @@ fn over_every_door() {
         assert_eq!((&shown["tables"], &shown["consumes"]), (&Value::Null, &Value::Null), "{who}");
         ask("/projections").ok();
         ask("/").ok();
-        ask("/health/ready").ok();
+        ask("/health/ready");
         ask("/projections/notifications/parked").ok();
         for (path, text) in said.borrow().iter() {
             // What was asked for may stand in the address of the next page.

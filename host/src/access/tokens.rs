@@ -4,8 +4,6 @@
 //! nothing to guess or to try out, so a slow digest would protect nothing.
 
 use super::{Caller, Role};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -191,12 +189,15 @@ fn mint(roles: Vec<Role>, module: Option<String>, note: String) -> Result<(Known
     let (mut id, mut secret) = ([0; 8], [0; 32]);
     getrandom::fill(&mut id)?;
     getrandom::fill(&mut secret)?;
-    let id = id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let secret = BASE64_URL_SAFE_NO_PAD.encode(secret);
+    let (id, secret) = (hexadecimal(&id), hexadecimal(&secret));
     let digest = blake3::hash(secret.as_bytes());
     let text = format!("{PREFIX}_{id}_{secret}");
     let created_at_us = jiff::Timestamp::now().as_microsecond();
     Ok((Known { token: Token { id, roles, module, note, created_at_us }, digest }, text))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn read(connection: &Connection) -> Result<BTreeMap<String, Known>, Error> {
