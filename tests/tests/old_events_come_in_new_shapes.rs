@@ -167,6 +167,8 @@ fn steps_chain_and_drop_and_fail_for_the_event_alone() {
             shifted("g", 1, &json!({ "at_1": "loop" })),
             shifted("h", 4, &json!({})),
             shifted("i", 1, &json!({ "at_3": "fail" })),
+            // It would be at fault itself, and follows on one that was.
+            shifted("e", 1, &json!({ "at_1": "fail" })),
         ];
         server.import(&lines.join("\n")).ok();
         for name in ["to-3", "newest"] {
@@ -194,8 +196,8 @@ fn steps_chain_and_drop_and_fail_for_the_event_alone() {
         assert_eq!(
             (of(&three), of(&newest)),
             (
-                vec!["e2".into(), "f1".into(), "g1".into(), "h1".into()],
-                vec!["e2".into(), "f1".into(), "g1".into(), "i1".into()]
+                vec!["e3".into(), "f1".into(), "g1".into(), "h1".into()],
+                vec!["e3".into(), "f1".into(), "g1".into(), "i1".into()]
             )
         );
         let reasons = [

@@ -9,6 +9,11 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// Bytes of a body that are read although nobody wants them, and for how long: who is still sending would not hear the answer.
+const UNWANTED_BYTES: usize = 64 << 10;
+const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
 /// Lets a request in whose caller has one of the roles of its route.
 pub async fn guard(
@@ -16,17 +21,31 @@ pub async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if !roles.is_empty() {
-        let caller = caller(&app, request.method(), request.headers())?;
-        if !caller.has_any(roles) {
-            let names = |roles: &[Role]| roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
-            let (needed, own) = (names(roles), names(caller.roles()));
-            let detail = format!("this takes a token for {needed}; the one shown is for {own}");
-            return Err(Problem::new(Code::NotAllowed, detail).with("roles", needed));
-        }
-        request.extensions_mut().insert(caller);
+    if roles.is_empty() {
+        return Ok(next.run(request).await);
     }
-    Ok(next.run(request).await)
+    match admit(&app, roles, request.method(), request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.run(request).await)
+        }
+        Err(problem) => {
+            let unwanted = axum::body::to_bytes(request.into_body(), UNWANTED_BYTES);
+            drop(tokio::time::timeout(UNWANTED_TIME, unwanted).await);
+            Err(problem)
+        }
+    }
+}
+
+fn admit(app: &App, roles: &'static [Role], method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let caller = caller(app, method, headers)?;
+    if caller.has_any(roles) {
+        return Ok(caller);
+    }
+    let names = |roles: &[Role]| roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+    let (needed, own) = (names(roles), names(caller.roles()));
+    let detail = format!("this takes a token for {needed}; the one shown is for {own}");
+    Err(Problem::new(Code::NotAllowed, detail).with("roles", needed))
 }
 
 fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
