@@ -1,9 +1,9 @@
 //! The folder that holds everything, and the lock that lets one host at a time use it.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{Read, Seek, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +47,9 @@ impl DataDir {
     /// One cannot be made.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let data = Self { root: root.to_owned() };
+        // Who can read it could change everything: its owner alone, unless it was made by somebody who thinks otherwise.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
+        made.map_err(|source| Error::Io { path: root.to_owned(), source })?;
         for folder in [data.components(), data.schemas(), data.stores(), data.cache()] {
             fs::create_dir_all(&folder).map_err(|source| Error::Io { path: folder, source })?;
         }

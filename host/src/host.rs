@@ -60,7 +60,7 @@ pub enum Error {
     Tokens(#[from] access::Error),
     /// It would be open to other machines, and nobody could show a token.
     #[error(
-        "{0} can be reached from other machines, and there is no token yet: make one with `laterna token create`, listen on 127.0.0.1, or say --insecure"
+        "on {0} everybody has to show a token, and there is none yet: make one with `laterna token create`, or listen on 127.0.0.1 without --require-tokens, or let everybody in with --insecure"
     )]
     NoToken(SocketAddr),
     /// This machine cannot run WebAssembly.

@@ -317,6 +317,12 @@ impl Client {
         Self { url: url.to_owned(), agent: config.into(), token: None }
     }
 
+    /// The same at another address: the host was started again.
+    #[must_use]
+    pub fn moved_to(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
     /// Somebody else at the same host, who shows this token.
     #[must_use]
     pub fn showing(&self, token: &str) -> Self {

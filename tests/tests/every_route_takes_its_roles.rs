@@ -140,8 +140,11 @@ fn a_token_is_shown_once_and_kept_as_a_digest() {
             assert!(!found, "the secret stands in {}", path.display());
         }
     }
-    // A token of a module makes none for another one.
+    // A token of a module makes none for another one, and sees none of others.
     let admin = server.with_token(&["admin"], Some("sales"));
+    server.with_token(&["read"], Some("stock"));
+    let modules = admin.get("/tokens").ok()["tokens"].clone();
+    assert!(modules.as_array().expect("a list").iter().all(|token| token["module"] == "sales"), "{modules}");
     admin.post("/tokens", &json!({ "roles": ["read"], "module": "stock" })).refused(403, "not-allowed");
     admin.post("/tokens", &json!({ "roles": ["read"] })).refused(403, "not-allowed");
     assert_eq!(admin.post("/tokens", &json!({ "roles": ["read"], "module": "sales" })).status, 201);
@@ -208,6 +211,20 @@ fn beyond_this_machine_there_are_tokens_or_it_is_said_to_be_insecure() {
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
     let mode = std::fs::metadata(data.path().join("laterna.lock")).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    // A token of another host, in the environment, is for those that are named by their address.
+    let status = Command::new(binary()).args(["status", "--data", &folder]).env("LATERNA_TOKEN", "another").output();
+    assert!(status.expect("it runs").status.success());
+    let status =
+        Command::new(binary()).args(["status", "--url", &client.url]).env("LATERNA_TOKEN", token.trim()).output();
+    assert!(status.expect("it runs").status.success());
+    // Who is refused hears why, whatever they were sending.
+    for _ in 0..30 {
+        let append = laterna(["append", "s", "T", "{}", "--url", &client.url]);
+        let said = String::from_utf8_lossy(&append.stderr).into_owned();
+        assert!(said.contains("asks for a token"), "{said}");
+    }
+    let ready = client.get("/health/ready");
+    assert_eq!((ready.status, &ready.json()["halted"]), (200, &json!([])));
     let status = laterna(["status", "--url", &client.url]);
     assert!(!status.status.success() && String::from_utf8_lossy(&status.stderr).contains("asks for a token"));
     let tail = laterna(["query", "nothing", "nothing", "--url", &client.url, "--token", token.trim()]);

@@ -108,9 +108,10 @@ fn over_every_door() {
             assert_eq!(positions(&ask(&format!("/events?{filter}")).ok()), [0; 0], "{who}: {filter}");
         }
         assert_eq!(positions(&ask("/events?category=notification&limit=100").ok()), [6], "{who}");
-        assert_eq!(positions(&ask(&stream).ok()), [0; 0], "{who}");
-        let back = ask(&format!("{stream}?direction=backwards"));
-        assert_eq!(positions(&back.ok()), [0; 0], "{who}");
+        // A stream of which they may see nothing is as one that is not there; nobody closes what they do not see.
+        ask(&stream).refused(404, "stream-not-found");
+        ask(&format!("{stream}?direction=backwards")).refused(404, "stream-not-found");
+        outside.delete(&format!("/streams/notification-{SECRET}")).refused(404, "stream-not-found");
         for path in ["tables/notifications", "tables/shipments", "queries/untold", "tables/nothing"] {
             ask(&format!("/projections/notifications/{path}")).refused(403, "not-allowed");
         }
@@ -119,7 +120,7 @@ fn over_every_door() {
         ask("/projections").ok();
         ask("/").ok();
         ask("/health/ready");
-        ask("/projections/notifications/parked").ok();
+        ask("/projections/notifications/parked").refused(403, "not-allowed");
         for (path, text) in said.borrow().iter() {
             // What was asked for may stand in the address of the next page.
             let told = text.matches(SECRET).count() > 0 && !path.contains(SECRET) && !path.contains("category=");
@@ -155,12 +156,23 @@ fn over_every_door() {
     // It passes over the gap, so that nobody waits for what it is not given.
     assert_eq!(shop.server.get("/projections/spy-of-sales/tables/counts?min_position=6").position(), 6);
 
+    // A stream of both kinds has gaps for others, and is closed by who sees all of it.
+    let mixed = json!({ "events": [{ "type": "Public" }, { "type": "Private", "visibility": "internal" }] });
+    shop.inside.post("/streams/mixed/events", &mixed).ok();
+    for (who, outside) in &shop.outside {
+        assert_eq!(positions(&outside.get("/streams/mixed/events").ok()), [7], "{who}");
+        assert_eq!(positions(&outside.get("/streams/mixed/events?from=1").ok()), [0; 0], "{who}");
+        outside.delete("/streams/mixed").refused(403, "not-allowed");
+    }
+    shop.inside.delete("/streams/mixed").ok();
+    shop.inside.get("/streams/mixed/events").refused(410, "stream-closed");
+
     // A component that is moved to another module is another release, with another sight.
     let spy = variant(&misbehaving(&json!({ "name": "spy-of-sales" })), 1);
     std::fs::remove_file(data.path().join("components/sales/spy-of-sales.wasm")).expect("it was there");
     module_folder(&data, "notifications", "spy-of-sales", &spy);
     shop.server.wait_for_release("spy-of-sales", 2, "live");
-    assert_eq!(seen("spy-of-sales"), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(seen("spy-of-sales"), [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[test]
@@ -205,7 +217,7 @@ fn what_goes_wrong_with_an_internal_event_is_told_inside_only() {
             let text = outside.get(path).text;
             assert!(!text.contains(SECRET) && !text.contains("Failed"), "{who} reads at {path}: {text}");
         }
-        assert_eq!(parked(outside), json!({ "position": 7, "internal": true }), "{who}");
+        assert_eq!((parked(outside), &outside.projection("parking")["parked"]), (Value::Null, &json!(0)), "{who}");
         let shown = outside.projection("halting");
         assert_eq!(shown["live"]["halt"]["position"], 7, "{who}");
         // What is not theirs to see is not theirs to give up, and neither is what their module does not deploy.
@@ -265,4 +277,84 @@ fn being_internal_can_belong_to_the_type() {
     shop.server.wait_for_release("teller", 1, "live");
     let consumes = |client: &Client| client.projection("teller")["consumes"].as_array().map(Vec::len);
     assert_eq!((consumes(inside), consumes(sales), consumes(&shop.server)), (Some(2), Some(1), Some(1)));
+
+    // Where it cannot be known whether a type is internal, it is taken for it: what is public once is public for ever.
+    let Shop { server, inside, outside } = shop;
+    server.stop();
+    std::fs::write(folder.join("1.json"), "{\"x-visib").expect("a file");
+    let server = data.serve_with(&["--heartbeat-ms", "20"]);
+    let again = |client: &Client| client.moved_to(&server.url);
+    again(&inside).post("/streams/n-1/events", &newer).ok();
+    assert_eq!(positions(&again(&inside).get("/events?after=6").ok()), [7]);
+    assert_eq!(positions(&again(&outside[0].1).get("/events?after=6").ok()), [0; 0]);
+}
+
+#[test]
+fn what_a_component_says_is_internal_where_its_read_model_is() {
+    // Given a component whose read model is for its module, which cannot apply a public event,
+    let data = Data::new();
+    for (name, parks) in [("halting", false), ("parking", true)] {
+        let says = json!({ "name": name, "parks": parks, "internal": true, "consumes": ["Failed"] });
+        module_folder(&data, "notifications", name, &misbehaving(&says));
+    }
+    let server = data.serve();
+    let inside = server.with_token(&["read"], Some("notifications"));
+    server.post("/streams/a/events", &json!({ "events": [{ "type": "Failed" }] })).ok();
+    let is_halted = |answer: &laterna_tests::Answer| answer.json()["live"]["status"] == "halted";
+    // then why is told inside: it may quote what is in the read model.
+    let halted = inside.wait_for("/projections/halting", is_halted).text;
+    assert!(halted.contains("an order without a customer"), "{halted}");
+    inside.wait_for("/projections/parking", |answer| answer.json()["parked"] == 1);
+    for path in ["/projections/halting", "/projections", "/health/ready", "/projections/parking/parked"] {
+        let text = server.get(path).text;
+        assert!(!text.contains("without a customer"), "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_feed_ends_with_its_token() {
+    // Given somebody who follows by a token,
+    let data = Data::new();
+    let server = data.serve_with(&["--heartbeat-ms", "20"]);
+    let follower = server.with_token(&["read"], Some("sales"));
+    let id = server.get("/tokens").ok()["tokens"][0]["id"].as_str().expect("an id").to_owned();
+    let (mut followed, mut beats) = (Vec::new(), 0);
+    // when it is revoked, then the feed ends, and nothing that comes later is told.
+    follower.follow("/events", &[], |name, _, data| {
+        if name == "heartbeat" {
+            beats += 1;
+            if beats == 1 {
+                server.delete(&format!("/tokens/{id}")).ok();
+                server.post("/streams/a/events", &json!({ "events": [{ "type": "TooLate" }] })).ok();
+            }
+        } else {
+            followed.push(data.to_owned());
+        }
+        true
+    });
+    assert!(beats > 0);
+    assert_eq!(followed, Vec::<String>::new());
+    // Who needs no token follows on.
+    server.follow("/events", &[], |_, id, _| id != "1");
+}
+
+#[test]
+fn who_can_read_the_data_directory_can_ask_from_inside() {
+    let data = Data::new();
+    let shop = Shop::open(&data);
+    shop.tell();
+    let folder = data.path().display().to_string();
+    let untold = |more: &[&str]| {
+        let ask = ["query", "notifications", "--table", "notifications", "--json", "--data", &folder];
+        laterna_tests::laterna(ask.iter().chain(more))
+    };
+    assert!(!untold(&[]).status.success(), "it belongs to no module");
+    let told = untold(&["--inside", "notifications"]);
+    assert!(String::from_utf8_lossy(&told.stdout).contains(SECRET), "{told:?}");
+    assert!(!untold(&["--inside", "sales"]).status.success());
+    // Nobody else can say so.
+    for (who, outside) in &shop.outside {
+        let answer = outside.get_with("/events", &[("laterna-inside", "notifications")]).expect("an answer");
+        assert_eq!(answer.refused(403, "not-allowed")["status"], 403, "{who}");
+    }
 }

@@ -211,6 +211,8 @@ fn too_many_halt_it_and_what_is_given_up_counts_no_longer() {
         server.wait_for_release("patient", 2, "live");
         assert_eq!(seen(&server, "patient"), [4, 8]);
         assert_eq!(server.projection("patient")["parked"], 2);
+        let given_up = parked(&server, "patient")[0].clone();
+        assert_eq!((&given_up["discarded"], &given_up["positions"]), (&json!(true), &json!([1, 3, 5, 7, 9, 10])));
         let list = laterna(["parked", "list", "patient", "--url", &server.url]);
         let list = String::from_utf8(list.stdout).expect("text");
         assert!(list.contains("given up: it says itself that it fails"), "{list}");

@@ -1,6 +1,6 @@
 //! Somebody who asks.
 
-use super::Role;
+use super::{Role, Token};
 use crate::log::Sight;
 
 /// Somebody who asks: by a token, or without one where that is allowed.
@@ -9,13 +9,15 @@ pub struct Caller {
     roles: Vec<Role>,
     /// `None` belongs to no module.
     module: Option<String>,
+    /// The id of the token that they showed, if they did.
+    token: Option<String>,
 }
 
 impl Caller {
     /// Somebody with these roles, inside this module.
     #[must_use]
     pub fn new(roles: Vec<Role>, module: Option<String>) -> Self {
-        Self { roles, module }
+        Self { roles, module, token: None }
     }
 
     /// Somebody who needs no token, because the host trusts the machine that it is asked from: may do everything, and belongs to no
@@ -23,6 +25,24 @@ impl Caller {
     #[must_use]
     pub fn trusted() -> Self {
         Self::new(vec![Role::Admin], None)
+    }
+
+    /// Somebody who showed this token.
+    #[must_use]
+    pub fn by(token: &Token) -> Self {
+        Self { roles: token.roles.clone(), module: token.module.clone(), token: Some(token.id.clone()) }
+    }
+
+    /// The same, inside this module.
+    #[must_use]
+    pub fn inside(self, module: &str) -> Self {
+        Self { module: Some(module.to_owned()), ..self }
+    }
+
+    /// The id of the token that they showed, if they did.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// What they may do.

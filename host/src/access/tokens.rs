@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock};
+use tokio::sync::watch;
 
 /// Beside what is deployed, in the same file.
 const TABLE: &str = "
@@ -90,6 +91,8 @@ pub struct Tokens {
     local: Known,
     local_token: String,
     limit: usize,
+    /// Counts up with each token that is revoked.
+    changed: watch::Sender<u64>,
 }
 
 struct Known {
@@ -109,7 +112,15 @@ impl Tokens {
         connection.execute_batch(TABLE)?;
         let known = RwLock::new(read(&connection)?);
         let (local, local_token) = mint(vec![Role::Admin], None, String::new())?;
-        Ok(Self { connection: Mutex::new(connection), known, open, local, local_token, limit })
+        Ok(Self {
+            connection: Mutex::new(connection),
+            known,
+            open,
+            local,
+            local_token,
+            limit,
+            changed: watch::Sender::new(0),
+        })
     }
 
     /// There is none.
@@ -122,6 +133,30 @@ impl Tokens {
     #[must_use]
     pub fn local(&self) -> &str {
         &self.local_token
+    }
+
+    fn is_known(&self, id: &str) -> bool {
+        id == self.local.token.id || self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+
+    /// Waits until the token of a caller is revoked.
+    pub async fn revoked(&self, caller: &Caller) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let is_revoked = caller.token().is_some_and(|id| !self.is_known(id));
+            if is_revoked {
+                return;
+            }
+            if changed.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Whether this is the token of those who can read the data directory.
+    #[must_use]
+    pub fn is_local(&self, caller: &Caller) -> bool {
+        caller.token() == Some(&self.local.token.id)
     }
 
     /// Who asks, by the token that they show, if they show one.
@@ -140,7 +175,7 @@ impl Tokens {
         let found = known.get(id).or((self.local.token.id == id).then_some(&self.local));
         // Digests are compared in a time that does not depend on them.
         let found = found.filter(|known| known.digest == blake3::hash(secret.as_bytes())).ok_or(Denied::Unknown)?;
-        Ok(Caller::new(found.token.roles.clone(), found.token.module.clone()))
+        Ok(Caller::by(&found.token))
     }
 
     /// Makes a token.
@@ -180,6 +215,7 @@ impl Tokens {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         connection.execute("DELETE FROM tokens WHERE id = ?1", [id])?;
         let revoked = self.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.changed.send_modify(|changes| *changes += 1);
         Ok(revoked.map(|known| known.token))
     }
 }

@@ -3,6 +3,7 @@
 use super::{Failure, Host};
 use crate::config::Settings;
 use crate::data_dir::DataDir;
+use crate::http::INSIDE;
 use crate::{host, http};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -21,6 +22,8 @@ pub struct Client {
     agent: Agent,
     /// What is shown with each request, if anything.
     token: Option<String>,
+    /// The module from inside which is asked.
+    inside: Option<String>,
     /// The host, where it runs in this process for this command alone.
     _opened: Option<Opened>,
 }
@@ -55,7 +58,7 @@ impl Client {
     /// Connects to a host by its address, with this token, if there is one.
     pub fn at(base: &str, token: Option<String>) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).build();
-        Self { base: base.trim_end_matches('/').to_owned(), agent: config.into(), token, _opened: None }
+        Self { base: base.trim_end_matches('/').to_owned(), agent: config.into(), token, inside: None, _opened: None }
     }
 
     /// Connects to the host that a command was given: by its address, by its data directory, or by opening that directory.
@@ -64,7 +67,8 @@ impl Client {
             if !url.starts_with("http://") {
                 return Err(format!("`{url}` does not begin with http://; TLS ends at the reverse proxy").into());
             }
-            return Ok(Self::at(url, given.token.clone()));
+            let token = given.token.clone().or_else(|| std::env::var("LATERNA_TOKEN").ok());
+            return Ok(Self::at(url, token));
         }
         if !given.data.is_dir() {
             let data = given.data.display();
@@ -74,11 +78,13 @@ impl Client {
             .into());
         }
         match Self::local(&DataDir::open(&given.data)?) {
-            Some(client) => Ok(Self { token: given.token.clone().or(client.token.clone()), ..client }),
+            Some(client) => {
+                Ok(Self { token: given.token.clone().or(client.token.clone()), inside: given.inside.clone(), ..client })
+            }
             None => {
                 let data = given.data.display();
                 eprintln!("note: no host serves `{data}`: it is opened for this command alone");
-                Self::open(&given.data, given.token.clone())
+                Ok(Self { inside: given.inside.clone(), ..Self::open(&given.data, given.token.clone())? })
             }
         }
     }
@@ -128,8 +134,12 @@ impl Client {
 
     /// Shows the token with a request.
     fn show<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
-        match &self.token {
+        let request = match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        match &self.inside {
+            Some(module) => request.header(INSIDE, module),
             None => request,
         }
     }

@@ -75,9 +75,12 @@ struct Host {
     /// The address of a running host, such as http://127.0.0.1:7070
     #[arg(long, env = "LATERNA_URL")]
     url: Option<String>,
-    /// The token to show; who names the data directory needs none
-    #[arg(long, env = "LATERNA_TOKEN", hide_env_values = true)]
+    /// The token to show; who names the data directory needs none [env, with --url: LATERNA_TOKEN]
+    #[arg(long)]
     token: Option<String>,
+    /// Ask from inside this module, with --data: who can read the data directory may
+    #[arg(long, value_name = "MODULE", conflicts_with_all = ["url", "token"])]
+    inside: Option<String>,
     /// Answer in JSON, for programs
     #[arg(long)]
     json: bool,

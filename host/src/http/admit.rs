@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 impl App {
     /// Looks an event over by the schemas in force, once it is known to which module it belongs: makes it internal where its type is,
-    /// and answers what is to be said against it.
+    /// and answers what is to be said against it. `index` is its place in what came together.
     #[must_use]
-    pub fn admit(&self, stream: &str, event: &mut NewEvent) -> Option<Refusal> {
+    pub fn admit(&self, stream: &str, index: Option<usize>, event: &mut NewEvent) -> Option<Refusal> {
         let violation = look_over(&self.host.schemas.current(), event)?;
-        Some(refusal(stream, None, violation))
+        Some(refusal(stream, index, violation))
     }
 
     /// Looks the events of an append over, as [`admit`](Self::admit) does, and answers what is to be said against the first one that is
@@ -36,7 +36,7 @@ impl App {
 }
 
 fn look_over(registry: &Registry, event: &mut NewEvent) -> Option<Violation> {
-    event.internal |= registry.is_internal(&event.module, &event.event_type);
+    event.internal |= registry.is_to_be_internal(&event.module, &event.event_type);
     let NewEvent { event_type, schema_version, module, content_type, data, .. } = event;
     registry.check(module, event_type, *schema_version, content_type, data).err()
 }

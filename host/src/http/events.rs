@@ -106,7 +106,7 @@ pub async fn get(
     let accepted = Accepted::by(&headers);
     if accepted.follows {
         let after = resumed(&headers)?.or(after).unwrap_or(0);
-        return Ok(follow::follow(app, after, filter, accepted.format)?.into_response());
+        return Ok(follow::follow(app, caller, after, filter, accepted.format)?.into_response());
     }
     page(&app, after.unwrap_or(0), filter, limit, accepted.format).await
 }

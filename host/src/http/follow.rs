@@ -5,6 +5,7 @@ use super::accept::Format;
 use super::cloud_events::CloudEvent;
 use super::event_json::EventJson;
 use super::problem::{Code, Problem};
+use crate::access::Caller;
 use crate::log::{Filter, StoredEvent};
 use axum::response::sse::{Event, Sse};
 use futures_util::stream::{self, Stream, StreamExt};
@@ -23,6 +24,7 @@ const AHEAD_BYTES: usize = 1 << 20;
 /// shown, so that a reader can come back to it.
 pub fn follow(
     app: App,
+    caller: Caller,
     after: u64,
     filter: Filter,
     format: Format,
@@ -35,8 +37,17 @@ pub fn follow(
     let last_said = Instant::now();
     // A comment first, so that the reader has the answer's head at once, and knows that it is connected.
     let greeting = stream::once(async { Ok(Event::default().comment("following")) });
-    let follower =
-        Follower { app, filter, format, through: after, waiting: VecDeque::new(), head, last_said, _place: place };
+    let follower = Follower {
+        app,
+        caller,
+        filter,
+        format,
+        through: after,
+        waiting: VecDeque::new(),
+        head,
+        last_said,
+        _place: place,
+    };
     Ok(Sse::new(greeting.chain(stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok(event), follower))
@@ -45,6 +56,7 @@ pub fn follow(
 
 struct Follower {
     app: App,
+    caller: Caller,
     filter: Filter,
     format: Format,
     /// The position up to which the log was looked at.
@@ -56,10 +68,15 @@ struct Follower {
 }
 
 impl Follower {
-    /// The next thing to say; `None` ends the feed, when the host stops or the log fails.
+    /// The next thing to say; `None` ends the feed, when the host stops, the reader's token is revoked, or the log fails.
     async fn next(&mut self) -> Option<Event> {
-        let stop = self.app.host.stop.clone();
-        let event = stop.run_until_cancelled(self.next_event()).await??;
+        let (host, caller) = (Arc::clone(&self.app.host), self.caller.clone());
+        let event = tokio::select! {
+            biased;
+            () = host.stop.cancelled() => None,
+            () = host.tokens.revoked(&caller) => None,
+            event = self.next_event() => event,
+        }?;
         self.last_said = Instant::now();
         Some(event)
     }

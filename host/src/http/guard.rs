@@ -3,6 +3,7 @@
 use super::App;
 use super::problem::{Code, Problem};
 use crate::access::{Caller, Denied, Role};
+use crate::plugin::is_name;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -10,6 +11,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// From inside which module somebody asks who can read the data directory.
+pub const INSIDE: &str = "laterna-inside";
 
 /// Bytes of a body that are read although nobody wants them, and for how long: who is still sending would not hear the answer.
 const UNWANTED_BYTES: usize = 64 << 10;
@@ -62,6 +66,15 @@ fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Pro
             Problem::new(Code::TokenNeeded, detail)
         }
     })?;
+    if let Some(module) = headers.get(INSIDE) {
+        let module = module.to_str().ok().filter(|module| is_name(module) && app.host.tokens.is_local(&caller));
+        let Some(module) = module else {
+            let detail =
+                format!("`{INSIDE}` is for commands with `--data`: a token says to which module its holder belongs");
+            return Err(Problem::new(Code::NotAllowed, detail));
+        };
+        return Ok(caller.inside(module));
+    }
     if shown.is_none() && !app.host.config.insecure {
         refuse_foreign_pages(method, headers)?;
     }

@@ -30,9 +30,12 @@ pub async fn ready(State(app): State<App>) -> Response {
         let applied = live.store.progress().applied;
         let name = component.name.as_str();
         if let projector::State::Halted(halt) = live.running.state() {
-            // Nobody had to say who they are.
-            let reason = halt.for_anybody();
-            halted.push(json!({ "projection": name, "position": applied, "code": halt.code(), "reason": reason }));
+            let mut shown = json!({ "projection": name, "position": applied, "code": halt.code() });
+            // Nobody had to say who they are. Why, is for those alone who need not.
+            if app.host.config.is_open() {
+                shown["reason"] = halt.for_anybody().into();
+            }
+            halted.push(shown);
         } else if applied < app.host.started_at {
             catching_up.push(json!({ "projection": name, "position": applied, "wanted": app.host.started_at }));
         } else if applied < head {

@@ -96,7 +96,7 @@ impl Import<'_> {
         let checked = parsed.check(self.caller, limit, self.app.host.source());
         let (stream, mut event) = checked.map_err(|problem| problem.in_line(self.line))?;
         self.chunk_bytes += event.bytes();
-        let fault = self.app.admit(&stream, &mut event);
+        let fault = self.app.admit(&stream, None, &mut event);
         self.chunk.push(ImportEvent { stream, event, fault });
         self.chunk_lines.push(self.line);
         if self.chunk.len() >= CHUNK_EVENTS || self.chunk_bytes >= CHUNK_BYTES {

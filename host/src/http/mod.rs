@@ -55,6 +55,8 @@ use problem::{Code, Problem};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
+pub use guard::INSIDE;
+
 /// What every handler has at hand.
 #[derive(Clone)]
 pub struct App {

@@ -4,7 +4,7 @@ use super::App;
 use super::answer::{page_url, path_segment};
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
-use super::reading::{answered, find_component};
+use super::reading::{answered, check_read, find_component};
 use super::releases::{answer_about, check_steers, taken};
 use crate::access::Caller;
 use crate::release::{Ask, Component, Serving};
@@ -30,12 +30,16 @@ pub async fn list(
     let release = parameters.take_as::<u64>("release", "the number of a release that runs")?;
     parameters.finish()?;
     let component = find_component(&app, &name)?;
+    check_read(&caller, &component)?;
     let serving = running(&component, release)?;
+    let asking = caller.clone();
     let (position, mut sequences) = serving
         .store
         .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
             let mut sequences = Vec::new();
-            for sequence in snapshot.parked(after, limit + 1)? {
+            // What others may not know of is no row for them.
+            let known = snapshot.parked(after, usize::MAX)?.into_iter().filter(|sequence| may_see(&asking, sequence));
+            for sequence in known.take(limit + 1) {
                 let positions = snapshot.parked_positions(&sequence.sequence, POSITIONS)?;
                 sequences.push((sequence, positions));
             }
@@ -50,7 +54,7 @@ pub async fn list(
         page_url(&path, &[("after", &last.position.to_string()), ("limit", &limit.to_string()), ("release", &release)])
     });
     let shown: Vec<Value> =
-        sequences.iter().map(|(sequence, positions)| shown(&caller, &serving, sequence, positions)).collect();
+        sequences.iter().map(|(sequence, positions)| shown(&serving, sequence, positions)).collect();
     let limit = component.release(serving.release).map(|record| record.limits.parked_events);
     Ok(answered(serving.release, position, &json!({ "parked": shown, "next": next, "parked_events": limit })))
 }
@@ -82,7 +86,7 @@ pub async fn discard(
     let ordered = app.host.releases.ask(&name, Ask::Discard(sequence.clone())).await;
     ordered.map_err(|error| taken(&app, error))?;
     let (serving, position, found, positions) = find(&app, &caller, &name, &sequence).await?;
-    Ok(answered(serving.release, position, &shown(&caller, &serving, &found, &positions)))
+    Ok(answered(serving.release, position, &shown(&serving, &found, &positions)))
 }
 
 type Found = (Arc<Serving>, u64, Sequence, Vec<u64>);
@@ -91,6 +95,7 @@ type Found = (Arc<Serving>, u64, Sequence, Vec<u64>);
 async fn find(app: &App, caller: &Caller, name: &str, sequence: &str) -> Result<Found, Problem> {
     check_steers(app, caller, name)?;
     let component = find_component(app, name)?;
+    check_read(caller, &component)?;
     let serving = running(&component, None)?;
     let wanted = sequence.to_owned();
     let (position, found, positions) = serving
@@ -104,7 +109,7 @@ async fn find(app: &App, caller: &Caller, name: &str, sequence: &str) -> Result<
         Some(found) => Ok((serving, position, found, positions)),
         None => {
             let detail = format!(
-                "`{name}` leaves nothing out of a sequence `{sequence}`; `GET /projections/{name}/parked` lists those that it does"
+                "`{name}` leaves nothing out of a sequence `{sequence}`, as far as you may know; `GET /projections/{name}/parked` lists those that it does"
             );
             Err(Problem::new(Code::ParkedNotFound, detail))
         }
@@ -128,15 +133,12 @@ fn running(component: &Component, release: Option<u64>) -> Result<Arc<Serving>, 
     })
 }
 
-fn may_see(caller: &Caller, sequence: &Sequence) -> bool {
+/// Whether a sequence is for who asks: that of an internal event is inside its module only.
+pub fn may_see(caller: &Caller, sequence: &Sequence) -> bool {
     !sequence.internal || caller.is_inside(&sequence.module)
 }
 
-/// A sequence for who asks: of an event that they may not see, only where it stands.
-fn shown(caller: &Caller, serving: &Serving, sequence: &Sequence, positions: &[u64]) -> Value {
-    if !may_see(caller, sequence) {
-        return json!({ "position": sequence.position, "internal": true });
-    }
+fn shown(serving: &Serving, sequence: &Sequence, positions: &[u64]) -> Value {
     json!({
         "sequence": sequence.sequence,
         "position": sequence.position,

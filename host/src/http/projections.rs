@@ -1,6 +1,7 @@
 //! `/projections`: how they stand.
 
 use super::parameters::Parameters;
+use super::parked::may_see;
 use super::problem::Problem;
 use super::reading::{answered, find_component, may_read, told, words};
 use super::{App, answer};
@@ -135,7 +136,7 @@ pub async fn summary(
         None => Value::Null,
     };
     let building = match component.candidate() {
-        Some(candidate) => building(app, component, candidate).await?,
+        Some(candidate) => building(app, caller, component, candidate).await?,
         None => Value::Null,
     };
     let parked = live["parked"].as_u64().unwrap_or(0);
@@ -171,17 +172,18 @@ fn without_steps(caller: &Caller, record: &Record) -> Value {
     shown
 }
 
-/// The events that a release leaves out, without those that were given up.
-async fn parked(serving: &Serving) -> Result<u64, Problem> {
-    let discarded = serving.terms.discarded.clone();
-    let sequences = serving.store.read(|snapshot: &mut Snapshot| snapshot.sequences()).await?;
-    Ok(sequences.iter().filter(|(sequence, _)| !discarded.contains(sequence)).map(|(_, events)| events).sum())
+/// The events that a release leaves out, as far as who asks may know of them, without those that were given up.
+async fn parked(caller: &Caller, serving: &Serving) -> Result<u64, Problem> {
+    let (caller, discarded) = (caller.clone(), serving.terms.discarded.clone());
+    let sequences = serving.store.read(|snapshot: &mut Snapshot| snapshot.parked(0, usize::MAX)).await?;
+    let counted = sequences.iter().filter(|left| may_see(&caller, left) && !discarded.contains(&left.sequence));
+    Ok(counted.map(|left| left.events).sum())
 }
 
 /// How far a release is that is on its way to serve.
-async fn building(app: &App, component: &Component, candidate: &Record) -> Result<Value, Problem> {
+async fn building(app: &App, caller: &Caller, component: &Component, candidate: &Record) -> Result<Value, Problem> {
     let parked = match &component.building {
-        Some(building) => parked(building).await?,
+        Some(building) => parked(caller, building).await?,
         None => 0,
     };
     let (checkpoint, covered, seconds) = component.building.as_ref().map_or((0, 0, 1.0), |building| {
@@ -223,7 +225,7 @@ async fn serving(app: &App, caller: &Caller, live: &Serving) -> Result<Value, Pr
         "lag_seconds": lag_seconds(app, checkpoint, head).await?,
         "status": status,
         "halt": halt,
-        "parked": parked(live).await?,
+        "parked": parked(caller, live).await?,
     }))
 }
 

@@ -58,11 +58,7 @@ impl Freshness {
                 }
                 return Err(not_live(app, caller, &component));
             };
-            if !may_read(caller, &component) {
-                let detail =
-                    format!("`{name}` is internal to module `{}`: ask with a token of that module", component.module);
-                return Err(Problem::new(Code::NotAllowed, detail));
-            }
+            check_read(caller, &component)?;
             let mut progress = live.store.watch_progress();
             let mut state = live.running.watch_state();
             let there = timeout_at(deadline, async {
@@ -106,10 +102,23 @@ pub fn may_read(caller: &Caller, component: &Component) -> bool {
     !component.live.as_ref().is_some_and(is_internal) || caller.is_inside(&component.module)
 }
 
+/// Makes sure that the read model of a component is for who asks.
+///
+/// # Errors
+/// It is not.
+pub fn check_read(caller: &Caller, component: &Component) -> Result<(), Problem> {
+    if may_read(caller, component) {
+        return Ok(());
+    }
+    let Component { name, module, .. } = component;
+    let detail = format!("`{name}` is internal to module `{module}`: ask with a token of that module");
+    Err(Problem::new(Code::NotAllowed, detail))
+}
+
 /// Words that may tell of an internal event, for who asks.
 pub fn told<'a>(caller: &Caller, internal_to: Option<&str>, words: &'a str) -> &'a str {
     if internal_to.is_some_and(|module| !caller.is_inside(module)) {
-        return "an event that is internal to another module is at fault";
+        return "why, is internal to another module";
     }
     words
 }

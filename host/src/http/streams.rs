@@ -7,7 +7,7 @@ use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::{App, body, event_page};
 use crate::access::Caller;
-use crate::log::{Append, Appended, Direction, Expected, NewEvent, StreamAppend};
+use crate::log::{Append, Appended, Direction, Expected, NewEvent, Seen, StreamAppend};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -95,15 +95,18 @@ pub async fn read(
         .log
         .read(move |reader| {
             let page = reader.stream(&name, from.unwrap_or(start), direction, &sight, limit, bytes)?;
-            Ok((reader.is_closed(&name)?, page))
+            // One of which all is internal to another module is as one that is not there.
+            let is_hidden =
+                page.as_ref().is_none_or(|page| page.events.is_empty()) && reader.seen(&name, &sight)? == Seen::Nothing;
+            Ok((reader.is_closed(&name)?, page.filter(|_| !is_hidden)))
         })
         .await?;
-    if closed {
-        return Err(crate::log::Refusal::StreamClosed { stream }.into());
-    }
     let Some(page) = page else {
         return Err(crate::log::Refusal::NoStream { stream }.into());
     };
+    if closed {
+        return Err(crate::log::Refusal::StreamClosed { stream }.into());
+    }
     let (word, next) = match (direction, page.events.last()) {
         (Direction::Forwards, last) => ("forwards", last.map(|last| last.revision + 1)),
         (Direction::Backwards, last) => ("backwards", last.and_then(|last| last.revision.checked_sub(1))),
@@ -117,13 +120,24 @@ pub async fn read(
     Ok(event_page::answer(&app, Accepted::by(&headers).format, position, &page.events, next))
 }
 
-/// `DELETE /streams/{stream}`
+/// `DELETE /streams/{stream}`, by who sees all of it.
 pub async fn close(
     State(app): State<App>,
+    caller: Caller,
     Path(stream): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
+    let (name, sight) = (stream.clone(), caller.sight());
+    match app.host.log.read(move |reader| reader.seen(&name, &sight)).await? {
+        Seen::All => {}
+        Seen::Nothing => return Err(crate::log::Refusal::NoStream { stream }.into()),
+        Seen::Part => {
+            let detail =
+                format!("some events of `{stream}` are internal to another module: a token of that one closes it");
+            return Err(Problem::new(Code::NotAllowed, detail));
+        }
+    }
     let closed = app.host.log.close_stream(stream).await??;
     Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &json!({ "last_revision": closed.last_revision })))
 }

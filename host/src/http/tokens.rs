@@ -26,9 +26,12 @@ struct Wanted {
 }
 
 /// `GET /tokens`
-pub async fn list(State(app): State<App>, parameters: Parameters) -> Result<Response, Problem> {
+pub async fn list(State(app): State<App>, caller: Caller, parameters: Parameters) -> Result<Response, Problem> {
     parameters.finish()?;
-    Ok(Json(json!({ "tokens": app.host.tokens.list() })).into_response())
+    let mut tokens = app.host.tokens.list();
+    // Those of a module see the tokens of that module.
+    tokens.retain(|token| caller.module().is_none() || caller.module() == token.module.as_deref());
+    Ok(Json(json!({ "tokens": tokens })).into_response())
 }
 
 /// `POST /tokens` `{roles, module?, note?}`: answers the token, this once.

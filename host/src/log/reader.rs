@@ -50,6 +50,17 @@ pub struct Page {
     pub through: u64,
 }
 
+/// How much of a stream somebody can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// None of its events, or it has none.
+    Nothing,
+    /// Some of them.
+    Part,
+    /// All of them.
+    All,
+}
+
 /// How a [`Reader::scan`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scan {
@@ -189,6 +200,30 @@ impl Reader {
             page.events.push(event.into());
         }
         Ok(Some(page))
+    }
+
+    /// How much of a stream can be seen.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn seen(&mut self, stream: &str, sight: &Sight) -> Result<Seen, Error> {
+        let Self { connection, names } = self;
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM events WHERE stream = ?1 AND internal ORDER BY revision"
+        ))?;
+        let mut rows = statement.query([stream])?;
+        let mut hidden = 0;
+        while let Some(row) = rows.next()? {
+            let event = view(row, connection, names)?;
+            hidden += u64::from(!sight.sees(event.internal, event.module));
+        }
+        let all = judge::last_revision(connection, stream)?.map_or(0, |last| last + 1);
+        Ok(match (all, hidden) {
+            (0, _) => Seen::Nothing,
+            (all, hidden) if hidden == all => Seen::Nothing,
+            (_, 0) => Seen::All,
+            _ => Seen::Part,
+        })
     }
 
     /// Whether a stream was closed.

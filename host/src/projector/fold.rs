@@ -3,7 +3,7 @@
 use super::Terms;
 use super::feed::Piece;
 use super::parking::{Parking, Split};
-use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict};
+use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict, Visibility};
 use crate::store::parked::{Aside, Fault};
 use crate::store::{self, Durability, Progress, Session, Store};
 use serde::Serialize;
@@ -57,7 +57,7 @@ impl Halt {
     pub fn for_anybody(&self) -> String {
         match self.internal_to() {
             None => self.to_string(),
-            Some(_) => "an event that is internal to its module is at fault".to_owned(),
+            Some(_) => "why, is internal to a module".to_owned(),
         }
     }
 
@@ -97,6 +97,8 @@ impl Failed {
 /// Folds pieces of the log into a store.
 pub(super) struct Folder {
     plugin: Plugin,
+    /// The module that it belongs to.
+    module: String,
     upcasting: Upcasting,
     parking: Parking,
     store: Store,
@@ -119,7 +121,8 @@ impl Folder {
         let mut parking = Parking::new(plugin.manifest(), terms.parked_events, terms.discarded.clone());
         parking.load(&session)?;
         let (session, progress, upcasting) = (Some(session), store.progress(), terms.upcasting.clone());
-        Ok(Self { plugin, upcasting, parking, store, session, progress, checkpoint_positions, durability })
+        let module = terms.module.clone();
+        Ok(Self { plugin, module, upcasting, parking, store, session, progress, checkpoint_positions, durability })
     }
 
     /// The position up to which the store is the fold of the log.
@@ -211,7 +214,12 @@ impl Folder {
     /// What an event that alone cannot be applied means: it is set aside, or everything ends before it. Everything before it is in the
     /// store, and what stands between was not for the component: its fold stands right before the event.
     fn convict(&mut self, event: &Envelope<'_>, through: u64, failed: Failed) -> Result<(), Halt> {
-        let internal_to = event.internal.then(|| event.module.to_owned());
+        // What a component says whose read model is internal may come from there.
+        let internal_to = match (event.internal, self.plugin.manifest().visibility) {
+            (true, _) => Some(event.module.to_owned()),
+            (false, Visibility::Internal) => Some(self.module.clone()),
+            (false, Visibility::Public) => None,
+        };
         let reason = match failed {
             Failed::Call(CallError::Verdict(verdict)) if self.parking.parks() => {
                 match self.park(event, through, &verdict) {

@@ -83,6 +83,14 @@ impl Registry {
         versions.filter_map(Entry::schema).any(|schema| schema.is_internal)
     }
 
+    /// Whether an event of this type is to be internal: where it is, and also where that cannot be known, since the schema of a version
+    /// of it cannot be used. What is public once is public for ever.
+    #[must_use]
+    pub fn is_to_be_internal(&self, module: &str, event_type: &str) -> bool {
+        let mut versions = self.of_type(module, event_type).into_iter().flat_map(BTreeMap::values);
+        versions.any(|entry| entry.schema().is_none_or(|schema| schema.is_internal))
+    }
+
     /// Every schema that there is a file for, by module, type and version.
     pub fn entries(&self) -> impl Iterator<Item = (Key, &Entry)> {
         self.modules.iter().flat_map(|(module, types)| {

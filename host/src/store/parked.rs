@@ -5,8 +5,8 @@
 use super::{Error, Session, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-/// Laterna's tables for what is set aside. A sequence has a row from its first event that failed on; the events are listed one by one
-/// for as long as nobody discarded the sequence.
+/// Laterna's tables for what is set aside. A sequence has a row from its first event that failed on; the events are listed one by one,
+/// within bounds.
 pub(super) const TABLES: &str = "
 CREATE TABLE laterna_sequences (
     sequence TEXT PRIMARY KEY,
@@ -28,6 +28,9 @@ CREATE TABLE laterna_parked (
 CREATE INDEX laterna_parked_by_sequence ON laterna_parked (sequence);
 ";
 
+/// Events that are listed of a sequence that was given up.
+const LISTED: i64 = 100;
+
 /// An event that is to be set aside.
 #[derive(Debug, Clone)]
 pub struct Aside<'a> {
@@ -35,7 +38,7 @@ pub struct Aside<'a> {
     pub sequence: &'a str,
     /// Its position.
     pub position: u64,
-    /// Its sequence was discarded: it is counted, not listed.
+    /// Its sequence was discarded: it is counted, and only the first ones are listed.
     pub discarded: bool,
     /// Why it cannot be applied; `None`: it follows on one that could not.
     pub fault: Option<Fault<'a>>,
@@ -116,11 +119,13 @@ impl Session {
                 )?
                 .execute(params![sequence, position])?,
         };
-        if !discarded {
-            connection
-                .prepare_cached("INSERT INTO laterna_parked VALUES (?1, ?2)")?
-                .execute(params![position, sequence])?;
-        }
+        // Of a sequence that was given up the first ones are listed; all others are, too.
+        let most = if *discarded { LISTED } else { i64::MAX };
+        connection
+            .prepare_cached(
+                "INSERT INTO laterna_parked SELECT ?1, sequence FROM laterna_sequences WHERE sequence = ?2 AND events <= ?3",
+            )?
+            .execute(params![position, sequence, most])?;
         Ok(())
     }
 
@@ -134,14 +139,6 @@ impl Session {
 }
 
 impl Snapshot {
-    /// The sequences of which events are left out, each with how many.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn sequences(&self) -> Result<Vec<(String, u64)>, Error> {
-        counts(self.connection()?)
-    }
-
     /// A sequence of which events are left out, if it is one.
     ///
     /// # Errors
@@ -161,7 +158,7 @@ impl Snapshot {
         let mut statement = self.connection()?.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM laterna_sequences WHERE position > ?1 ORDER BY position LIMIT ?2"
         ))?;
-        let rows = statement.query_map(params![after.cast_signed(), limit as i64], read)?;
+        let rows = statement.query_map(params![after.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

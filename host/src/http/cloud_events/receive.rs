@@ -83,8 +83,8 @@ async fn append(app: &App, (stream, event): (String, NewEvent)) -> Result<Respon
 }
 
 async fn import(app: &App, events: Vec<(String, NewEvent)>) -> Result<Response, Problem> {
-    let admitted = events.into_iter().map(|(stream, mut event)| {
-        let fault = app.admit(&stream, &mut event);
+    let admitted = events.into_iter().enumerate().map(|(index, (stream, mut event))| {
+        let fault = app.admit(&stream, Some(index), &mut event);
         Import { stream, event, fault }
     });
     let imported = app.host.log.import_whole(admitted.collect()).await??;
