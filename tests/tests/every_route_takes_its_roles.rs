@@ -142,7 +142,8 @@ fn a_token_is_shown_once_and_kept_as_a_digest() {
     }
     // A token of a module makes none for another one, and sees none of others.
     let admin = server.with_token(&["admin"], Some("sales"));
-    server.with_token(&["read"], Some("stock"));
+    let stock = server.with_token(&["read"], Some("stock"));
+    assert_eq!(stock.get("/events").status, 200);
     let modules = admin.get("/tokens").ok()["tokens"].clone();
     assert!(modules.as_array().expect("a list").iter().all(|token| token["module"] == "sales"), "{modules}");
     admin.post("/tokens", &json!({ "roles": ["read"], "module": "stock" })).refused(403, "not-allowed");

@@ -213,6 +213,9 @@ fn too_many_halt_it_and_what_is_given_up_counts_no_longer() {
         assert_eq!(server.projection("patient")["parked"], 2);
         let given_up = parked(&server, "patient")[0].clone();
         assert_eq!((&given_up["discarded"], &given_up["positions"]), (&json!(true), &json!([1, 3, 5, 7, 9, 10])));
+        let status = laterna(["status", "--url", &server.url]);
+        let status = String::from_utf8(status.stdout).expect("text");
+        assert!(status.contains("patient: 2 events are left out; `laterna parked list patient`"), "{status}");
         let list = laterna(["parked", "list", "patient", "--url", &server.url]);
         let list = String::from_utf8(list.stdout).expect("text");
         assert!(list.contains("given up: it says itself that it fails"), "{list}");

@@ -103,6 +103,11 @@ fn notes(projection: &Value) -> Vec<String> {
     if let Some(halt) = projection["live"]["halt"]["detail"].as_str() {
         notes.push(format!("halted: {halt}{}", page(&projection["live"]["halt"]["code"])));
     }
+    let left_out = projection["parked"].as_u64().unwrap_or(0);
+    if left_out > 0 {
+        let name = show::cell(&projection["name"]);
+        notes.push(format!("{left_out} events are left out; `laterna parked list {name}` says which, and why"));
+    }
     let newest = &projection["releases"][0];
     let ended = match newest["state"].as_str() {
         Some("rejected") => Some("was refused"),
