@@ -232,6 +232,32 @@ fn what_goes_wrong_with_an_internal_event_is_told_inside_only() {
     let upload = sales.try_post("/components?name=halting&module=sales", "application/wasm", "x").expect("an answer");
     upload.refused(403, "not-allowed");
     shop.inside.post(&format!("/projections/parking/parked/{SECRET}-1/discard"), &Value::Null).ok();
+
+    // Where the first of a sequence is public, others are told of it, and not what follows on it inside.
+    let mixed = json!({ "events": [{ "type": "Failed" }, { "type": "Counted", "visibility": "internal" }] });
+    let last = shop.inside.post("/streams/mixed/events", &mixed).position();
+    shop.inside.wait_for("/projections/parking", |answer| answer.json()["live"]["checkpoint"] == last);
+    let of_mixed = |client: &Client| {
+        let parked = client.get("/projections/parking/parked?after=7").ok()["parked"][0].clone();
+        [parked["events"].clone(), parked["positions"].clone(), client.projection("parking")["parked"].clone()]
+    };
+    assert_eq!(of_mixed(&shop.inside), [json!(2), json!([last - 1, last]), json!(2)]);
+    for (who, outside) in &shop.outside {
+        assert_eq!(of_mixed(outside), [json!(1), Value::Null, json!(1)], "{who}");
+    }
+
+    // What the machine could not do at an internal event is told inside, too.
+    let consumes = json!({ "name": "deep", "consumes": ["Recursed"] });
+    module_folder(&data, "notifications", "deep", &misbehaving(&consumes));
+    shop.server.wait_for_release("deep", 1, "live");
+    let recursed =
+        json!({ "events": [{ "type": "Recursed", "id": format!("{SECRET}-deep"), "visibility": "internal" }] });
+    shop.inside.post("/streams/deep/events", &recursed).ok();
+    assert!(shop.inside.wait_for("/projections/deep", is_halted).text.contains(SECRET));
+    for (who, outside) in &shop.outside {
+        let texts = ["/projections/deep", "/projections", "/health/ready"].map(|path| outside.get(path).text);
+        assert!(texts.iter().all(|text| !text.contains(SECRET)), "{who}: {texts:?}");
+    }
 }
 
 #[test]

@@ -53,8 +53,9 @@ pub async fn list(
         let release = release.map_or(String::new(), |release| release.to_string());
         page_url(&path, &[("after", &last.position.to_string()), ("limit", &limit.to_string()), ("release", &release)])
     });
+    let is_inside = caller.is_inside(&component.module);
     let shown: Vec<Value> =
-        sequences.iter().map(|(sequence, positions)| shown(&serving, sequence, positions)).collect();
+        sequences.iter().map(|(sequence, positions)| shown(is_inside, &serving, sequence, positions)).collect();
     let limit = component.release(serving.release).map(|record| record.limits.parked_events);
     Ok(answered(serving.release, position, &json!({ "parked": shown, "next": next, "parked_events": limit })))
 }
@@ -86,7 +87,8 @@ pub async fn discard(
     let ordered = app.host.releases.ask(&name, Ask::Discard(sequence.clone())).await;
     ordered.map_err(|error| taken(&app, error))?;
     let (serving, position, found, positions) = find(&app, &caller, &name, &sequence).await?;
-    Ok(answered(serving.release, position, &shown(&serving, &found, &positions)))
+    let is_inside = caller.is_inside(&serving.terms.module);
+    Ok(answered(serving.release, position, &shown(is_inside, &serving, &found, &positions)))
 }
 
 type Found = (Arc<Serving>, u64, Sequence, Vec<u64>);
@@ -138,7 +140,14 @@ pub fn may_see(caller: &Caller, sequence: &Sequence) -> bool {
     !sequence.internal || caller.is_inside(&sequence.module)
 }
 
-fn shown(serving: &Serving, sequence: &Sequence, positions: &[u64]) -> Value {
+/// How many of its events are for who asks, who is inside this module, or not.
+pub fn visible_events(is_inside: bool, sequence: &Sequence) -> u64 {
+    if is_inside { sequence.events } else { sequence.events - sequence.internal_events }
+}
+
+/// A sequence for who asks: where some of its events are internal to the component's module, others are not told where they stand.
+fn shown(is_inside: bool, serving: &Serving, sequence: &Sequence, positions: &[u64]) -> Value {
+    let hides = !is_inside && sequence.internal_events > 0;
     json!({
         "sequence": sequence.sequence,
         "position": sequence.position,
@@ -148,9 +157,9 @@ fn shown(serving: &Serving, sequence: &Sequence, positions: &[u64]) -> Value {
         "module": sequence.module,
         "code": sequence.code,
         "reason": sequence.reason,
-        "events": sequence.events,
-        "last_position": sequence.last_position,
-        "positions": positions,
+        "events": visible_events(is_inside, sequence),
+        "last_position": (!hides).then_some(sequence.last_position),
+        "positions": (!hides).then_some(positions),
         "discarded": serving.terms.discarded.contains(&sequence.sequence),
     })
 }

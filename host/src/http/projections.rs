@@ -1,7 +1,7 @@
 //! `/projections`: how they stand.
 
 use super::parameters::Parameters;
-use super::parked::may_see;
+use super::parked::{may_see, visible_events};
 use super::problem::Problem;
 use super::reading::{answered, find_component, may_read, told, words};
 use super::{App, answer};
@@ -177,7 +177,8 @@ async fn parked(caller: &Caller, serving: &Serving) -> Result<u64, Problem> {
     let (caller, discarded) = (caller.clone(), serving.terms.discarded.clone());
     let sequences = serving.store.read(|snapshot: &mut Snapshot| snapshot.parked(0, usize::MAX)).await?;
     let counted = sequences.iter().filter(|left| may_see(&caller, left) && !discarded.contains(&left.sequence));
-    Ok(counted.map(|left| left.events).sum())
+    let is_inside = caller.is_inside(&serving.terms.module);
+    Ok(counted.map(|left| visible_events(is_inside, left)).sum())
 }
 
 /// How far a release is that is on its way to serve.

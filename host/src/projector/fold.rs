@@ -2,7 +2,7 @@
 
 use super::Terms;
 use super::feed::Piece;
-use super::parking::{Parking, Split};
+use super::parking::{Parking, SetAside, Split};
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict, Visibility};
 use crate::store::parked::{Aside, Fault};
 use crate::store::{self, Durability, Progress, Session, Store};
@@ -48,10 +48,19 @@ pub enum Halt {
         position: u64,
         /// What is wrong.
         reason: String,
+        /// As above.
+        #[serde(skip)]
+        internal_to: Option<String>,
     },
 }
 
 impl Halt {
+    /// The machine's fault, with no event in it.
+    #[must_use]
+    pub fn machine(position: u64, reason: String) -> Self {
+        Self::Machine { position, reason, internal_to: None }
+    }
+
     /// Its words as far as they are for anybody.
     #[must_use]
     pub fn for_anybody(&self) -> String {
@@ -65,8 +74,9 @@ impl Halt {
     #[must_use]
     pub fn internal_to(&self) -> Option<&str> {
         match self {
-            Self::EventFailed { internal_to, .. } | Self::TooManyParked { internal_to, .. } => internal_to.as_deref(),
-            Self::Machine { .. } => None,
+            Self::EventFailed { internal_to, .. }
+            | Self::TooManyParked { internal_to, .. }
+            | Self::Machine { internal_to, .. } => internal_to.as_deref(),
         }
     }
 
@@ -244,7 +254,8 @@ impl Folder {
             Failed::Call(other) => {
                 self.advance(event.position - 1)?;
                 let Envelope { id, event_type, position, .. } = event;
-                return Err(self.machine(format!("event {id} ({event_type}) at position {position}: {other}")));
+                let reason = format!("event {id} ({event_type}) at position {position}: {other}");
+                return Err(Halt::Machine { position: self.progress.applied, reason, internal_to });
             }
             Failed::TooManyParked => "an earlier event of its sequence could not be applied".to_owned(),
         };
@@ -266,11 +277,11 @@ impl Folder {
             event_type: event.event_type,
             stream: event.stream,
             module: event.module,
-            internal: event.internal,
         };
         let aside = Aside {
             sequence: &sequence,
             position: event.position,
+            internal: event.internal,
             discarded: self.parking.is_discarded(&sequence),
             // One whose upcaster fails may follow on one that is set aside already.
             fault: (!self.parking.is_parked(&sequence)).then_some(fault),
@@ -297,7 +308,7 @@ impl Folder {
     fn attempt(&mut self, batch: &Batch, through: u64) -> Result<(), Failed> {
         let upcasted = self.upcasting.upcast(batch).map_err(Failed::Call)?;
         let Split { goes_on, aside } = self.parking.split(upcasted);
-        if !self.parking.has_room(aside.iter().map(|(sequence, _)| sequence.as_str())) {
+        if !self.parking.has_room(aside.iter().map(|aside| aside.sequence.as_str())) {
             return Err(Failed::TooManyParked);
         }
         let Some(mut session) = self.session.take() else { return Err(Failed::Call(gone())) };
@@ -310,9 +321,10 @@ impl Folder {
         let outcome = match applied {
             Ok(()) => aside
                 .iter()
-                .try_for_each(|(sequence, position)| {
+                .try_for_each(|SetAside { sequence, position, internal }| {
                     let discarded = self.parking.is_discarded(sequence);
-                    session.set_aside(&Aside { sequence, position: *position, discarded, fault: None })
+                    let internal = *internal;
+                    session.set_aside(&Aside { sequence, position: *position, internal, discarded, fault: None })
                 })
                 .and_then(|()| session.commit(through))
                 .map_err(|error| Failed::machine(&error)),
@@ -323,7 +335,7 @@ impl Folder {
         }
         self.session = Some(session);
         if outcome.is_ok() {
-            self.parking.count(aside.iter().map(|(sequence, _)| sequence.as_str()));
+            self.parking.count(aside.iter().map(|aside| aside.sequence.as_str()));
             self.report(Progress { written: through, applied: through });
         }
         outcome
@@ -335,7 +347,7 @@ impl Folder {
     }
 
     pub(super) fn machine(&self, reason: String) -> Halt {
-        Halt::Machine { position: self.progress.applied, reason }
+        Halt::machine(self.progress.applied, reason)
     }
 }
 

@@ -50,8 +50,15 @@ pub(super) struct Parking {
 /// A batch without the events of sequences that are set aside, and these.
 pub(super) struct Split<'b> {
     pub(super) goes_on: Cow<'b, Batch>,
-    /// Each with its position.
-    pub(super) aside: Vec<(String, u64)>,
+    pub(super) aside: Vec<SetAside>,
+}
+
+/// An event of a sequence that is set aside.
+pub(super) struct SetAside {
+    pub(super) sequence: String,
+    pub(super) position: u64,
+    /// It is readable only inside its module.
+    pub(super) internal: bool,
 }
 
 impl Parking {
@@ -103,7 +110,8 @@ impl Parking {
         for event in batch.iter() {
             let sequence = self.sequence_of(&event);
             if self.is_parked(&sequence) {
-                aside.push((sequence.into_owned(), event.position));
+                let (position, internal) = (event.position, event.internal);
+                aside.push(SetAside { sequence: sequence.into_owned(), position, internal });
             } else {
                 goes_on.push(&event);
             }

@@ -18,7 +18,7 @@ pub fn replay(
     store: &Store,
     batches: impl IntoIterator<Item = (Batch, u64)>,
 ) -> Result<(), Halt> {
-    let machine = |error: store::Error| Halt::Machine { position: store.progress().applied, reason: error.to_string() };
+    let machine = |error: store::Error| Halt::machine(store.progress().applied, error.to_string());
     let mut folder =
         Folder::new(plugin.clone(), terms, store.clone(), Durability::Building, u64::MAX).map_err(machine)?;
     for (batch, through) in batches {

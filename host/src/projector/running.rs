@@ -95,7 +95,7 @@ impl Projector {
                     "its store is ahead of the log, which ends at {head}: was the log replaced by an older one?"
                 ))),
                 Ok(folder) => fold(folder, &log, &pieces, turns, &state),
-                Err(error) => State::Halted(Halt::Machine { position: after, reason: error.to_string() }),
+                Err(error) => State::Halted(Halt::machine(after, error.to_string())),
             };
             if let State::Halted(halt) = &ended {
                 tracing::error!(projection = name, %halt, "the projection halted");
@@ -116,7 +116,7 @@ impl Running {
         let state = self.state.borrow().clone();
         if state.is_folding() && self.state.has_changed().is_err() {
             let reason = "its thread died; standard error says why".to_owned();
-            return State::Halted(Halt::Machine { position: 0, reason });
+            return State::Halted(Halt::machine(0, reason));
         }
         state
     }

@@ -109,7 +109,7 @@ fn unmet_halt(expected: Option<&Halts>, found: Option<&Halt>) -> Option<String> 
             let (position, reason) = match halt {
                 Halt::EventFailed { position, reason, .. }
                 | Halt::TooManyParked { position, reason, .. }
-                | Halt::Machine { position, reason } => (position, reason),
+                | Halt::Machine { position, reason, .. } => (position, reason),
             };
             if position != at {
                 return Some(format!("it halted at position {position}, expected {at}: {reason}"));

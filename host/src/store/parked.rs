@@ -19,6 +19,7 @@ CREATE TABLE laterna_sequences (
     module TEXT NOT NULL,
     internal INTEGER NOT NULL,
     events INTEGER NOT NULL,
+    internal_events INTEGER NOT NULL,
     last_position INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE laterna_parked (
@@ -38,6 +39,8 @@ pub struct Aside<'a> {
     pub sequence: &'a str,
     /// Its position.
     pub position: u64,
+    /// It is readable only inside its module.
+    pub internal: bool,
     /// Its sequence was discarded: it is counted, and only the first ones are listed.
     pub discarded: bool,
     /// Why it cannot be applied; `None`: it follows on one that could not.
@@ -59,8 +62,6 @@ pub struct Fault<'a> {
     pub stream: &'a str,
     /// Its module; empty for none.
     pub module: &'a str,
-    /// It is readable only inside its module.
-    pub internal: bool,
 }
 
 /// A sequence of which a read model leaves events out.
@@ -86,6 +87,8 @@ pub struct Sequence {
     pub internal: bool,
     /// How many events are left out, that one included.
     pub events: u64,
+    /// How many of them are readable only inside their module.
+    pub internal_events: u64,
     /// The position of the last one of them.
     pub last_position: u64,
 }
@@ -97,11 +100,11 @@ impl Session {
     /// The store cannot be written.
     pub fn set_aside(&mut self, aside: &Aside<'_>) -> Result<(), Error> {
         let connection = self.connection();
-        let Aside { sequence, position, discarded, fault } = aside;
+        let Aside { sequence, position, internal, discarded, fault } = aside;
         let position = position.cast_signed();
         match fault {
             Some(fault) => connection
-                .prepare_cached("INSERT INTO laterna_sequences VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?2)")?
+                .prepare_cached("INSERT INTO laterna_sequences VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?9, ?2)")?
                 .execute(params![
                     sequence,
                     position,
@@ -111,13 +114,14 @@ impl Session {
                     fault.event_type,
                     fault.stream,
                     fault.module,
-                    fault.internal
+                    internal
                 ])?,
             None => connection
                 .prepare_cached(
-                    "UPDATE laterna_sequences SET events = events + 1, last_position = ?2 WHERE sequence = ?1",
+                    "UPDATE laterna_sequences SET events = events + 1, internal_events = internal_events + ?3, last_position = ?2 \
+                     WHERE sequence = ?1",
                 )?
-                .execute(params![sequence, position])?,
+                .execute(params![sequence, position, internal])?,
         };
         // Of a sequence that was given up the first ones are listed; all others are, too.
         let most = if *discarded { LISTED } else { i64::MAX };
@@ -175,8 +179,7 @@ impl Snapshot {
     }
 }
 
-const COLUMNS: &str =
-    "sequence, position, code, reason, event_id, event_type, stream, module, internal, events, last_position";
+const COLUMNS: &str = "sequence, position, code, reason, event_id, event_type, stream, module, internal, events, last_position, internal_events";
 
 fn read(row: &Row<'_>) -> Result<Sequence, rusqlite::Error> {
     Ok(Sequence {
@@ -191,6 +194,7 @@ fn read(row: &Row<'_>) -> Result<Sequence, rusqlite::Error> {
         internal: row.get(8)?,
         events: row.get::<_, i64>(9)?.cast_unsigned(),
         last_position: row.get::<_, i64>(10)?.cast_unsigned(),
+        internal_events: row.get::<_, i64>(11)?.cast_unsigned(),
     })
 }
 
