@@ -3,10 +3,11 @@
 use super::component::{self, Checked, RejectError};
 use super::control::{Limits, Record};
 use super::folder::file_of;
+use super::upcasters::Feeds;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
-use crate::plugin::{ABI, Engine, Loaded, Plugin, Upcaster, Upcasting};
+use crate::plugin::{self, ABI, Engine, Loaded, Plugin, Upcaster, Upcasting};
 use crate::projector::{Discarded, Projector, Running, Terms};
 use crate::store::{self, Durability, Progress, Store};
 use std::fs;
@@ -71,19 +72,30 @@ impl Parts {
         }
     }
 
-    /// Reads and checks the bytes that are kept of a release. Where they are lost, those of its file in the folder do as well.
+    /// Reads and checks the bytes that are kept of a release.
     pub(super) fn load(&self, name: &str, record: &Record) -> Result<Checked, RejectError> {
-        let limits = &record.limits.plugin;
-        let kept = self.bytes_of(name, record.release);
+        let Record { release, module, digest, limits, .. } = record;
+        let bytes = self.read(name, *release, module, digest, &limits.plugin)?;
+        component::check(&self.engine, name, &bytes, &limits.plugin)
+    }
+
+    /// The bytes that are kept of a release. Where they are lost, those of its file in the folder do as well.
+    fn read(
+        &self,
+        name: &str,
+        release: u64,
+        module: &str,
+        digest: &str,
+        limits: &plugin::Limits,
+    ) -> Result<Vec<u8>, RejectError> {
+        let kept = self.bytes_of(name, release);
         if !kept.exists() {
-            let file = self.data.components().join(file_of(&record.module, name));
-            let bytes = component::read(&file, limits)?;
-            if blake3::hash(&bytes).to_hex().as_str() == record.digest {
-                self.keep(name, record.release, &bytes)?;
+            let bytes = component::read(&self.data.components().join(file_of(module, name)), limits)?;
+            if blake3::hash(&bytes).to_hex().as_str() == digest {
+                self.keep(name, release, &bytes)?;
             }
         }
-        let bytes = component::read(&kept, limits)?;
-        component::check(&self.engine, name, &bytes, limits)
+        component::read(&kept, limits)
     }
 
     /// What a release may use that is made now.
@@ -99,11 +111,11 @@ impl Parts {
             let limits = &record.limits.plugin;
             let lost =
                 |why: &dyn std::fmt::Display| RejectError::Start(format!("the upcaster `{}`: {why}", feeds.name));
-            let bytes =
-                component::read(&self.bytes_of(&feeds.name, feeds.release), limits).map_err(|error| lost(&error))?;
+            let Feeds { name, module, release, digest } = feeds;
+            let bytes = self.read(name, *release, module, digest, limits).map_err(|error| lost(&error))?;
             match Loaded::load(&self.engine, &bytes, limits) {
-                Ok(Loaded::Upcaster(upcaster)) if upcaster.digest() == feeds.digest => {
-                    upcasters.push((feeds.module.clone(), upcaster));
+                Ok(Loaded::Upcaster(upcaster)) if upcaster.digest() == *digest => {
+                    upcasters.push((module.clone(), upcaster));
                 }
                 Ok(_) => return Err(lost(&"its bytes are others than those that the release was built with")),
                 Err(error) => return Err(lost(&error)),
