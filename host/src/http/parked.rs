@@ -30,8 +30,8 @@ pub async fn list(
     let release = parameters.take_as::<u64>("release", "the number of a release that runs")?;
     parameters.finish()?;
     let component = find_component(&app, &name)?;
-    check_read(&caller, &component)?;
     let serving = running(&component, release)?;
+    check_read(&caller, &component, &serving)?;
     let asking = caller.clone();
     let (position, mut sequences) = serving
         .store
@@ -97,8 +97,8 @@ type Found = (Arc<Serving>, u64, Sequence, Vec<u64>);
 async fn find(app: &App, caller: &Caller, name: &str, sequence: &str) -> Result<Found, Problem> {
     check_steers(app, caller, name)?;
     let component = find_component(app, name)?;
-    check_read(caller, &component)?;
     let serving = running(&component, None)?;
+    check_read(caller, &component, &serving)?;
     let wanted = sequence.to_owned();
     let (position, found, positions) = serving
         .store

@@ -58,7 +58,7 @@ pub async fn show(
     if let Some(live) = &component.live {
         more.insert("visibility".into(), json!(live.plugin.manifest().visibility));
         // What a component calls its tables tells of what it holds.
-        if may_read(&caller, &component) {
+        if may_read(&caller, &component, live) {
             more.extend(described(&app, &caller, &component, live));
         }
     }

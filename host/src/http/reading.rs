@@ -58,7 +58,7 @@ impl Freshness {
                 }
                 return Err(not_live(app, caller, &component));
             };
-            check_read(caller, &component)?;
+            check_read(caller, &component, &live)?;
             let mut progress = live.store.watch_progress();
             let mut state = live.running.watch_state();
             let there = timeout_at(deadline, async {
@@ -96,18 +96,17 @@ impl Freshness {
     }
 }
 
-/// Whether the read model of a component is for who asks.
-pub fn may_read(caller: &Caller, component: &Component) -> bool {
-    let is_internal = |serving: &Arc<Serving>| serving.plugin.manifest().visibility == Visibility::Internal;
-    !component.live.as_ref().is_some_and(is_internal) || caller.is_inside(&component.module)
+/// Whether the read model of a component's release is for who asks.
+pub fn may_read(caller: &Caller, component: &Component, serving: &Serving) -> bool {
+    serving.plugin.manifest().visibility == Visibility::Public || caller.is_inside(&component.module)
 }
 
-/// Makes sure that the read model of a component is for who asks.
+/// Makes sure that the read model of a component's release is for who asks.
 ///
 /// # Errors
 /// It is not.
-pub fn check_read(caller: &Caller, component: &Component) -> Result<(), Problem> {
-    if may_read(caller, component) {
+pub fn check_read(caller: &Caller, component: &Component, serving: &Serving) -> Result<(), Problem> {
+    if may_read(caller, component, serving) {
         return Ok(());
     }
     let Component { name, module, .. } = component;
