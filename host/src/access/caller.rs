@@ -14,17 +14,17 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Somebody with these roles, inside this module.
+    /// Somebody whom nobody asked who they are: may do what anybody may.
     #[must_use]
-    pub fn new(roles: Vec<Role>, module: Option<String>) -> Self {
-        Self { roles, module, token: None }
+    pub fn anybody() -> Self {
+        Self { roles: Vec::new(), module: None, token: None }
     }
 
     /// Somebody who needs no token, because the host trusts the machine that it is asked from: may do everything, and belongs to no
     /// module.
     #[must_use]
     pub fn trusted() -> Self {
-        Self::new(vec![Role::Admin], None)
+        Self { roles: vec![Role::Admin], ..Self::anybody() }
     }
 
     /// Somebody who showed this token.

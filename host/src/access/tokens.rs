@@ -38,7 +38,7 @@ pub struct Token {
     /// What its maker wrote to remember it by.
     pub note: String,
     /// When it was made, in microseconds since 1970-01-01T00:00:00Z.
-    #[serde(rename = "created_at", serialize_with = "as_rfc3339")]
+    #[serde(rename = "created_at", serialize_with = "crate::plugin::as_rfc3339")]
     pub created_at_us: i64,
 }
 
@@ -141,15 +141,12 @@ impl Tokens {
 
     /// Waits until the token of a caller is revoked.
     pub async fn revoked(&self, caller: &Caller) {
+        let Some(id) = caller.token() else { return std::future::pending().await };
+        // What changes from here on is told.
         let mut changed = self.changed.subscribe();
-        loop {
-            let is_revoked = caller.token().is_some_and(|id| !self.is_known(id));
-            if is_revoked {
-                return;
-            }
-            if changed.changed().await.is_err() {
-                return std::future::pending().await;
-            }
+        let is_revoked = changed.wait_for(|_| !self.is_known(id)).await.is_ok();
+        if !is_revoked {
+            std::future::pending().await
         }
     }
 
@@ -251,8 +248,4 @@ fn read(connection: &Connection) -> Result<BTreeMap<String, Known>, Error> {
         known.insert(id, Known { token, digest });
     }
     Ok(known)
-}
-
-fn as_rfc3339<S: serde::Serializer>(us: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&crate::plugin::rfc3339(*us))
 }

@@ -122,6 +122,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         // Where a route takes no role, nobody was asked who they are.
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new(Vec::new(), None)))
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(Self::anybody))
     }
 }

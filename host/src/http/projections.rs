@@ -3,7 +3,7 @@
 use super::parameters::Parameters;
 use super::parked::{may_see, visible_events};
 use super::problem::Problem;
-use super::reading::{answered, find_component, may_read, told, words};
+use super::reading::{answered, find_component, may_know, may_read, told, words};
 use super::{App, answer};
 use crate::access::Caller;
 use crate::log::Filter;
@@ -51,7 +51,7 @@ pub async fn show(
         let manifest = in_force.upcaster.manifest();
         more.insert("description".into(), manifest.description.as_str().into());
         let (module, schemas) = (component.module.as_str(), app.host.schemas.current());
-        let is_for = |step: &&Step| caller.is_inside(module) || !schemas.is_internal(module, &step.event_type);
+        let is_for = |step: &&Step| may_know(&schemas, &caller, module, &step.event_type);
         more.insert("steps".into(), json!(manifest.steps.iter().filter(is_for).collect::<Vec<_>>()));
         more.insert("feeds".into(), json!(fed_by(&app, &name)));
     }
@@ -76,7 +76,7 @@ fn described(app: &App, caller: &Caller, component: &Component, live: &Serving) 
     let manifest = live.plugin.manifest();
     let (module, schemas) = (component.module.as_str(), app.host.schemas.current());
     let is_for = |subscription: &&Subscription| match &subscription.what {
-        Selector::Type(name) => caller.is_inside(module) || !schemas.is_internal(module, name),
+        Selector::Type(name) => may_know(&schemas, caller, module, name),
         Selector::Category(_) => true,
     };
     let consumes: Vec<&Subscription> = manifest.consumes.iter().filter(is_for).collect();
@@ -174,9 +174,9 @@ fn without_steps(caller: &Caller, record: &Record) -> Value {
 
 /// The events that a release leaves out, as far as who asks may know of them, without those that were given up.
 async fn parked(caller: &Caller, serving: &Serving) -> Result<u64, Problem> {
-    let (caller, discarded) = (caller.clone(), serving.terms.discarded.clone());
+    let discarded = &serving.terms.discarded;
     let sequences = serving.store.read(|snapshot: &mut Snapshot| snapshot.parked(0, usize::MAX)).await?;
-    let counted = sequences.iter().filter(|left| may_see(&caller, left) && !discarded.contains(&left.sequence));
+    let counted = sequences.iter().filter(|left| may_see(caller, left) && !discarded.contains(&left.sequence));
     let is_inside = caller.is_inside(&serving.terms.module);
     Ok(counted.map(|left| visible_events(is_inside, left)).sum())
 }

@@ -6,8 +6,9 @@ use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::plugin::Visibility;
-use crate::projector::{Halt, State};
+use crate::projector::{HIDDEN, Halt, State};
 use crate::release::{Component, Serving};
+use crate::schemas::Registry;
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -114,10 +115,15 @@ pub fn check_read(caller: &Caller, component: &Component, serving: &Serving) -> 
     Err(Problem::new(Code::NotAllowed, detail))
 }
 
+/// Whether who asks may know that there is such a type: that of one that is internal, or may be, is told in its module only.
+pub fn may_know(schemas: &Registry, caller: &Caller, module: &str, event_type: &str) -> bool {
+    caller.is_inside(module) || !schemas.is_to_be_internal(module, event_type)
+}
+
 /// Words that may tell of an internal event, for who asks.
 pub fn told<'a>(caller: &Caller, internal_to: Option<&str>, words: &'a str) -> &'a str {
     if internal_to.is_some_and(|module| !caller.is_inside(module)) {
-        return "why, is internal to another module";
+        return HIDDEN;
     }
     words
 }

@@ -7,7 +7,7 @@ use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::{App, body, event_page};
 use crate::access::Caller;
-use crate::log::{Append, Appended, Direction, Expected, NewEvent, Seen, StreamAppend};
+use crate::log::{Append, Appended, Direction, Expected, NewEvent, StreamAppend};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -97,7 +97,7 @@ pub async fn read(
             let page = reader.stream(&name, from.unwrap_or(start), direction, &sight, limit, bytes)?;
             // One of which all is internal to another module is as one that is not there.
             let is_hidden =
-                page.as_ref().is_none_or(|page| page.events.is_empty()) && reader.seen(&name, &sight)? == Seen::Nothing;
+                page.as_ref().is_none_or(|page| page.events.is_empty()) && !reader.sees_any(&name, &sight)?;
             Ok((reader.is_closed(&name)?, page.filter(|_| !is_hidden)))
         })
         .await?;
@@ -129,14 +129,14 @@ pub async fn close(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let (name, sight) = (stream.clone(), caller.sight());
-    match app.host.log.read(move |reader| reader.seen(&name, &sight)).await? {
-        Seen::All => {}
-        Seen::Nothing => return Err(crate::log::Refusal::NoStream { stream }.into()),
-        Seen::Part => {
-            let detail =
-                format!("some events of `{stream}` are internal to another module: a token of that one closes it");
-            return Err(Problem::new(Code::NotAllowed, detail));
-        }
+    let seen = app.host.log.read(move |reader| Ok((reader.sees_any(&name, &sight)?, reader.sees_all(&name, &sight)?)));
+    let (sees_any, sees_all) = seen.await?;
+    if !sees_any {
+        return Err(crate::log::Refusal::NoStream { stream }.into());
+    }
+    if !sees_all {
+        let detail = format!("some events of `{stream}` are internal to another module: a token of that one closes it");
+        return Err(Problem::new(Code::NotAllowed, detail));
     }
     let closed = app.host.log.close_stream(stream).await??;
     Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &json!({ "last_revision": closed.last_revision })))

@@ -56,6 +56,15 @@ impl Sight {
             Self::Outside => !internal,
         }
     }
+
+    /// The module whose internal events are seen, if there is one; `None`: those of all modules.
+    pub(super) fn numbered(&self, connection: &Connection) -> Result<Option<Option<i64>>, Error> {
+        Ok(match self {
+            Self::Everything => None,
+            Self::Inside(module) => Some(names::find(connection, module)?),
+            Self::Outside => Some(None),
+        })
+    }
 }
 
 /// What a filter looks at in an event.
@@ -78,7 +87,7 @@ pub(super) struct Numbered {
     types: Option<Vec<i64>>,
     categories: Option<Vec<i64>>,
     modules: Option<Vec<i64>>,
-    /// The modules whose internal events are seen; `None`: all of them.
+    /// As of [`Sight::numbered`].
     seen: Option<Option<i64>>,
 }
 
@@ -104,12 +113,7 @@ impl Filter {
     }
 
     pub(super) fn numbered(&self, connection: &Connection) -> Result<Numbered, Error> {
-        let seen = match &self.sight {
-            Sight::Everything => None,
-            Sight::Inside(module) => Some(names::find(connection, module)?),
-            Sight::Outside => Some(None),
-        };
-        Ok(Numbered { seen, ..self.which.numbered(connection)? })
+        Ok(Numbered { seen: self.sight.numbered(connection)?, ..self.which.numbered(connection)? })
     }
 }
 

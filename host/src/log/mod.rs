@@ -27,7 +27,7 @@ pub use append::{
 pub use error::Error;
 pub use event::{EventRef, NewEvent, StoredEvent, category, is_time};
 pub use filter::{Filter, Kind, Sight, Which};
-pub use reader::{Direction, Page, Reader, Scan, Seen};
+pub use reader::{Direction, Page, Reader, Scan};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

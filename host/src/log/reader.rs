@@ -24,6 +24,9 @@ const PROBE: i64 = 64;
 /// Lists that one query merges; a filter with more of them reads the whole range.
 const MERGED_LISTS: usize = 100;
 
+/// A number that no name has.
+const NO_MODULE: i64 = -1;
+
 /// Reads the log. Each has a connection of its own, and is used by one thread at a time.
 pub struct Reader {
     connection: Connection,
@@ -48,17 +51,6 @@ pub struct Page {
     pub more: bool,
     /// The position up to which the log was looked at.
     pub through: u64,
-}
-
-/// How much of a stream somebody can see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    /// None of its events, or it has none.
-    Nothing,
-    /// Some of them.
-    Part,
-    /// All of them.
-    All,
 }
 
 /// How a [`Reader::scan`] ended.
@@ -202,28 +194,28 @@ impl Reader {
         Ok(Some(page))
     }
 
-    /// How much of a stream can be seen.
+    /// Whether any event of a stream can be seen.
     ///
     /// # Errors
     /// The log cannot be read.
-    pub fn seen(&mut self, stream: &str, sight: &Sight) -> Result<Seen, Error> {
-        let Self { connection, names } = self;
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM events WHERE stream = ?1 AND internal ORDER BY revision"
-        ))?;
-        let mut rows = statement.query([stream])?;
-        let mut hidden = 0;
-        while let Some(row) = rows.next()? {
-            let event = view(row, connection, names)?;
-            hidden += u64::from(!sight.sees(event.internal, event.module));
-        }
-        let all = judge::last_revision(connection, stream)?.map_or(0, |last| last + 1);
-        Ok(match (all, hidden) {
-            (0, _) => Seen::Nothing,
-            (all, hidden) if hidden == all => Seen::Nothing,
-            (_, 0) => Seen::All,
-            _ => Seen::Part,
-        })
+    pub fn sees_any(&mut self, stream: &str, sight: &Sight) -> Result<bool, Error> {
+        self.exists("stream = ?1 AND (NOT internal OR module = ?2 OR ?3)", stream, sight)
+    }
+
+    /// Whether every event of a stream can be seen.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn sees_all(&mut self, stream: &str, sight: &Sight) -> Result<bool, Error> {
+        Ok(!self.exists("stream = ?1 AND internal AND module <> ?2 AND NOT ?3", stream, sight)?)
+    }
+
+    /// Whether there is such an event: of stream `?1`; `?2` is the module whose internal events are seen, `?3` whether all are.
+    fn exists(&self, such: &str, stream: &str, sight: &Sight) -> Result<bool, Error> {
+        let seen = sight.numbered(&self.connection)?;
+        let (module, everything) = (seen.flatten().unwrap_or(NO_MODULE), seen.is_none());
+        let mut statement = self.connection.prepare_cached(&format!("SELECT 1 FROM events WHERE {such}"))?;
+        Ok(statement.exists((stream, module, everything))?)
     }
 
     /// Whether a stream was closed.

@@ -274,6 +274,14 @@ pub(super) fn pieces(spans: &[u64], bytes: &[u8], events: usize) -> Result<Vec<O
         .collect()
 }
 
+/// A moment as it is serialised: as of [`rfc3339`].
+///
+/// # Errors
+/// The serializer's.
+pub fn as_rfc3339<S: serde::Serializer>(us: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*us))
+}
+
 /// A moment as RFC 3339 with microseconds, `2010-12-01T08:26:00.000000Z`.
 #[must_use]
 pub fn rfc3339(us: i64) -> String {

@@ -34,7 +34,7 @@ pub mod upcasting;
 mod wasi;
 
 pub use arguments::ArgumentError;
-pub use batch::{Batch, Envelope, rfc3339};
+pub use batch::{Batch, Envelope, as_rfc3339, rfc3339};
 pub use call::{CallError, Database, DatabaseFault, Metered, Prepared, Verdict};
 pub use component::{Compiled, Linked, LoadError, Loaded, Plugin, Upcaster, is_whole};
 pub use engine::{Engine, Limits};

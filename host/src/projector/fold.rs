@@ -9,6 +9,9 @@ use crate::store::{self, Durability, Progress, Session, Store};
 use serde::Serialize;
 use std::ops::Range;
 
+/// What those are told who may not know why.
+pub const HIDDEN: &str = "the reason is internal to its module: ask with a token of that one";
+
 /// Why a projection stopped folding. Its read model stays as it was before the event, and can be queried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "kebab-case")]
@@ -66,7 +69,7 @@ impl Halt {
     pub fn for_anybody(&self) -> String {
         match self.internal_to() {
             None => self.to_string(),
-            Some(_) => "why, is internal to a module".to_owned(),
+            Some(_) => HIDDEN.to_owned(),
         }
     }
 

@@ -22,7 +22,7 @@ mod replay;
 mod running;
 mod window;
 
-pub use fold::Halt;
+pub use fold::{HIDDEN, Halt};
 pub use pace::Held;
 pub use parking::Discarded;
 pub use replay::replay;

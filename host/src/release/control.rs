@@ -146,16 +146,12 @@ pub struct Step {
     /// What was measured, by name: counts, seconds, positions.
     pub figures: Figures,
     /// When.
-    #[serde(rename = "at", serialize_with = "as_rfc3339")]
+    #[serde(rename = "at", serialize_with = "plugin::as_rfc3339")]
     pub at_us: i64,
 }
 
 /// What was measured at a step, by name.
 pub type Figures = serde_json::Map<String, serde_json::Value>;
-
-fn as_rfc3339<S: serde::Serializer>(us: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&plugin::rfc3339(*us))
-}
 
 /// The record of what was deployed.
 pub(super) struct Control {

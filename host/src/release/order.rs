@@ -5,9 +5,11 @@ use super::control::{Paused, Record};
 use super::machine::{Event, State};
 use super::offer::Origin;
 use super::releases::{Ask, Component, Taken};
+use super::serving::Serving;
 use super::steward::{Happening, Steward};
 use crate::projector;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl Steward {
@@ -41,8 +43,15 @@ impl Steward {
         }
     }
 
-    /// Builds a new release of bytes that are kept.
+    /// Builds a new release of bytes that are kept. What was given up of them stays so.
     pub(super) fn rebuild(&mut self, name: &str, release: Option<u64>) -> Result<Taken, Error> {
+        let (taken, discarded) = self.build_anew(name, release)?;
+        self.give_up(name, taken.release, discarded)?;
+        Ok(taken)
+    }
+
+    /// Builds a new release of bytes that are kept; answers also what was given up of the one that they are of.
+    pub(super) fn build_anew(&mut self, name: &str, release: Option<u64>) -> Result<(Taken, BTreeSet<String>), Error> {
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
         let record = match release {
             Some(release) => component.release(release),
@@ -60,70 +69,59 @@ impl Steward {
             }));
         };
         let Record { module, digest, discarded, .. } = record;
-        self.rebuild_without(name, &module, &bytes, digest, discarded)
-    }
-
-    /// Builds a new release of these bytes, in which what is left out of these sequences is given up from the start.
-    fn rebuild_without(
-        &mut self,
-        name: &str,
-        module: &str,
-        bytes: &[u8],
-        digest: String,
-        discarded: BTreeSet<String>,
-    ) -> Result<Taken, Error> {
-        let taken = self.receive(name, module, bytes, digest, Origin::Kept)?;
-        if let Some(record) = self.release_mut(name, taken.release) {
-            // Recorded with its next step.
-            record.discarded = discarded;
-        }
-        Ok(taken)
+        Ok((self.receive(name, &module, &bytes, digest, Origin::Kept)?, discarded))
     }
 
     /// Tries again what is left out of a sequence. A component comes to the same under the same limits, so it takes others.
     fn retry(&mut self, name: &str, sequence: &str) -> Result<Taken, Error> {
-        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
-        let live = component.live.as_ref().and_then(|live| Some((live, component.release(live.release)?)));
-        let Some((live, record)) = live else { return Err(Error::Unfit(format!("no release of `{name}` serves"))) };
-        let upcasters = self.upcasters_of(live.plugin.manifest());
-        if record.limits == self.parts.limits() && record.upcasters == upcasters {
+        let (live, record) = self.live(name)?;
+        if record.limits == self.parts.limits() && record.upcasters == self.upcasters_of(live.plugin.manifest()) {
             return Err(Error::Unfit(format!(
                 "release {} of `{name}` would come to the same: it is deterministic, and its limits are those of the host. Raise \
                  the limit that it met (`fuel`, `memory_bytes`) and start the host again, or drop a mended component",
                 record.release
             )));
         }
-        let bytes = std::fs::read(self.parts.bytes_of(name, record.release)).map_err(Error::Keep)?;
-        let (module, digest) = (record.module.clone(), record.digest.clone());
-        let mut discarded = record.discarded.clone();
+        let (taken, mut discarded) = self.build_anew(name, Some(record.release))?;
         discarded.remove(sequence);
-        self.rebuild_without(name, &module, &bytes, digest, discarded)
+        self.give_up(name, taken.release, discarded)?;
+        Ok(taken)
     }
 
     /// Gives up what is left out of a sequence of the release that serves.
     fn discard(&mut self, name: &str, sequence: String) -> Result<Taken, Error> {
-        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
-        let Some(live) = component.live.clone() else {
-            return Err(Error::Unfit(format!("no release of `{name}` serves")));
-        };
+        let (live, _) = self.live(name)?;
         let release = live.release;
         if live.terms.discarded.contains(&sequence) {
             return Ok(Taken { release, unchanged: true });
         }
-        let before = self.components.get(name).cloned();
-        if let Some(record) = self.release_mut(name, release) {
-            record.discarded.insert(sequence.clone());
-        }
-        let record = self.components.get(name).and_then(|component| component.release(release)).cloned();
-        let recorded = record.map_or(Ok(()), |record| self.control.write(|control| control.release(name, &record)));
-        if let Err(error) = recorded {
-            self.put_back(name, before);
-            return Err(error);
-        }
+        self.give_up(name, release, BTreeSet::from([sequence.clone()]))?;
         live.terms.discarded.insert(sequence);
         // One that halted because too much was left out goes on.
         self.restart_halted(name);
         Ok(Taken { release, unchanged: false })
+    }
+
+    /// The release that serves, with what is recorded of it.
+    fn live(&self, name: &str) -> Result<(Arc<Serving>, Record), Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let live = component.live.as_ref().and_then(|live| Some((Arc::clone(live), component.release(live.release)?)));
+        let (live, record) = live.ok_or_else(|| Error::Unfit(format!("no release of `{name}` serves")))?;
+        Ok((live, record.clone()))
+    }
+
+    /// Records of a release that these sequences, too, are given up.
+    fn give_up(&mut self, name: &str, release: u64, sequences: BTreeSet<String>) -> Result<(), Error> {
+        let Some(record) = self.components.get(name).and_then(|component| component.release(release)) else {
+            return Ok(());
+        };
+        let mut record = record.clone();
+        record.discarded.extend(sequences);
+        self.control.write(|control| control.release(name, &record))?;
+        if let Some(kept) = self.release_mut(name, release) {
+            *kept = record;
+        }
+        Ok(())
     }
 
     /// Lets the warm release serve again, once it stands where the one stands that serves now.

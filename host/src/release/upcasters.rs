@@ -96,14 +96,9 @@ impl Steward {
             }
         }
         for (name, release) in stale {
-            match self.rebuild(&name, Some(release)) {
-                Ok(taken) => {
-                    // What is left out is tried again: with another upcaster it may be in order.
-                    if let Some(record) = self.release_mut(&name, taken.release) {
-                        record.discarded.clear();
-                    }
-                    tracing::info!(component = name, upcaster, "it is rebuilt, alongside");
-                }
+            // What was given up is tried again: with another upcaster it may be in order.
+            match self.build_anew(&name, Some(release)) {
+                Ok(_) => tracing::info!(component = name, upcaster, "it is rebuilt, alongside"),
                 Err(error) => tracing::error!(component = name, upcaster, %error, "it could not be rebuilt"),
             }
         }

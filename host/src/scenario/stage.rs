@@ -3,7 +3,7 @@
 use super::content::{self, Content};
 use super::format::Order;
 use super::story::{Event, Story};
-use crate::log::{Kind, category};
+use crate::log::{Filter, Kind, category};
 use crate::plugin::{Batch, Envelope, Plugin, Upcaster, Upcasting};
 use crate::projector::{self, Halt, Terms, consumed};
 use crate::store::parked::Sequence;
@@ -58,6 +58,7 @@ pub(super) struct Run<'s> {
     stage: &'s Stage,
     story: &'s Story,
     terms: Terms,
+    consumed: Filter,
     store: Store,
     pub(super) batch_size: usize,
     head: u64,
@@ -111,10 +112,9 @@ impl Stage {
         &self.relations
     }
 
-    pub(super) fn consumes(&self, story: &Story, event: &Event) -> bool {
-        let Event { event_type, stream, module, internal, .. } = event;
-        let kind = Kind { event_type, category: category(stream), module, internal: *internal };
-        consumed(self.plugin.manifest(), &story.module).wants(&kind)
+    /// What the component is given in a story.
+    pub(super) fn consumed(&self, story: &Story) -> Filter {
+        consumed(self.plugin.manifest(), &story.module)
     }
 
     /// Begins a story from an empty store.
@@ -130,7 +130,16 @@ impl Stage {
         let upcasters = upcasters.map(|upcaster| (String::new(), upcaster.clone())).collect();
         let upcasting = Upcasting::new(self.plugin.manifest(), upcasters);
         let terms = Terms { module: story.module.clone(), upcasting, ..Terms::default() };
-        Ok(Run { stage: self, story, terms, store, batch_size, head: 0, revisions: BTreeMap::new() })
+        Ok(Run {
+            stage: self,
+            story,
+            terms,
+            consumed: self.consumed(story),
+            store,
+            batch_size,
+            head: 0,
+            revisions: BTreeMap::new(),
+        })
     }
 }
 
@@ -178,7 +187,7 @@ impl<'s> Run<'s> {
             let revision = self.revisions.entry(&event.stream).or_default();
             let place = self.head as usize;
             self.head += 1;
-            if self.stage.consumes(self.story, event) {
+            if is_among(&self.consumed, event) {
                 if batch.len() == self.batch_size {
                     batches.push((std::mem::take(&mut batch), self.head - 1));
                 }
@@ -206,6 +215,12 @@ impl<'s> Run<'s> {
         batches.push((batch, self.head));
         batches
     }
+}
+
+/// Whether an event is one of those.
+pub(super) fn is_among(filter: &Filter, event: &Event) -> bool {
+    let Event { event_type, stream, module, internal, .. } = event;
+    filter.wants(&Kind { event_type, category: category(stream), module, internal: *internal })
 }
 
 /// The id under which an event comes.

@@ -4,7 +4,7 @@ use super::expectation;
 use super::format::Order;
 use super::orders::{Orders, with_duplicates};
 use super::side_by_side::{self, Told};
-use super::stage::{Arrival, Error, Outcome, Run, Stage};
+use super::stage::{Arrival, Error, Outcome, Run, Stage, is_among};
 use super::story::{Chapter, Story};
 use fastrand::Rng;
 use serde::Serialize;
@@ -205,8 +205,9 @@ fn unmet_in(
 
 /// A failure, with the types that the component does not consume: a name may be misspelled, here or there.
 fn failed(kind: Kind, mut text: String, stage: &Stage, story: &Story, told: &[Chapter]) -> Failed {
+    let consumed = stage.consumed(story);
     let mut types: Vec<(&str, usize, usize)> = Vec::new();
-    for event in told.iter().flat_map(|step| &step.events).filter(|event| !stage.consumes(story, event)) {
+    for event in told.iter().flat_map(|step| &step.events).filter(|event| !is_among(&consumed, event)) {
         match types.iter_mut().find(|(name, ..)| *name == event.event_type) {
             Some((.., more)) => *more += 1,
             None => types.push((&event.event_type, event.number, 0)),
