@@ -1,8 +1,10 @@
 //! The limits and settings of a host: from `laterna.toml`, the environment (`LATERNA_…`) and flags, the later ones first.
 
+use crate::plugin::Policy;
 use crate::{log, plugin, projector, release, schemas, store};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -89,6 +91,31 @@ pub struct Settings {
     /// Components that are checked at once: compiling takes a processor each [default: 2]
     #[arg(long, env = "LATERNA_COMPONENT_CHECKS")]
     pub component_checks: Option<usize>,
+    /// What becomes of a release that could serve, whatever its component says; of one component by name: in `laterna.toml`, under `[policies]`
+    #[arg(long, env = "LATERNA_POLICY")]
+    pub policy: Option<Policy>,
+    /// The same for single components, by name.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, Policy>,
+    /// Releases of a component that are kept warm behind the one that serves [default: 1]
+    #[arg(long, env = "LATERNA_WARM_RELEASES")]
+    pub warm_releases: Option<usize>,
+    /// Seconds after which a release is not kept warm any longer [default: 604800, a week]
+    #[arg(long, env = "LATERNA_WARM_SECONDS")]
+    pub warm_seconds: Option<u64>,
+    /// Read models that are compared, or built to be compared, at once [default: 1]
+    #[arg(long, env = "LATERNA_VERIFICATIONS")]
+    pub verifications: Option<usize>,
+    /// Milliseconds that comparing two read models may take; beyond it the release is held [default: 600000]
+    #[arg(long, env = "LATERNA_VERIFY_MS")]
+    pub verify_ms: Option<u64>,
+    /// Bytes by which the write-ahead log of a store may grow while it is compared; beyond it that begins again, later, and then the release is held [default: 256 MiB]
+    #[arg(long, env = "LATERNA_VERIFY_WAL_BYTES")]
+    pub verify_wal_bytes: Option<u64>,
+    /// Rows that are shown of each table and kind of difference [default: 10]
+    #[arg(long, env = "LATERNA_VERIFY_SAMPLES")]
+    pub verify_samples: Option<usize>,
     /// Releases of a component that are shown after their end; `control.db` has them all [default: 100]
     #[arg(long, env = "LATERNA_RELEASE_HISTORY")]
     pub release_history: Option<usize>,
@@ -162,6 +189,14 @@ pub struct Config {
     pub component_checks: usize,
     /// Releases of a component that are shown after their end.
     pub release_history: usize,
+    /// What becomes of a release that could serve, where the operator says so: of all components, and of single ones.
+    pub policy: Option<Policy>,
+    /// The same, by component.
+    pub policies: BTreeMap<String, Policy>,
+    /// What is kept of releases that served.
+    pub warm: release::Warm,
+    /// How read models are compared.
+    pub verify: release::VerifyOptions,
     /// The limits of what people ask.
     pub http: Http,
 }
@@ -297,6 +332,18 @@ impl Settings {
             cutover: ms(self.cutover_ms, 500),
             component_checks: self.component_checks.unwrap_or(2),
             release_history: self.release_history.unwrap_or(100),
+            policy: self.policy,
+            policies: self.policies,
+            warm: release::Warm {
+                releases: self.warm_releases.unwrap_or(1),
+                age: Duration::from_secs(self.warm_seconds.unwrap_or(7 * 24 * 60 * 60)),
+            },
+            verify: release::VerifyOptions {
+                at_once: self.verifications.unwrap_or(1),
+                time: ms(self.verify_ms, 600_000),
+                wal_bytes: self.verify_wal_bytes.unwrap_or(256 << 20),
+                samples: self.verify_samples.unwrap_or(10),
+            },
             http: Http {
                 request_bytes: self.request_bytes.unwrap_or(16 << 20),
                 bodies_bytes: self.bodies_bytes.unwrap_or(256 << 20),
@@ -322,6 +369,7 @@ impl Settings {
             ("page_rows", config.http.page_rows),
             ("component_checks", config.component_checks),
             ("release_history", config.release_history),
+            ("verifications", config.verify.at_once),
         ];
         if let Some((name, _)) = must_not_be_0.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Unfit(format!("`{name}` is 0: it must be 1 at least")));

@@ -49,6 +49,7 @@ impl Manifest {
             visibility: fold::Visibility::Public,
             on_failure: fold::OnFailure::Halt,
             sequence: fold::Sequence::ByStream,
+            policy: fold::Policy::Auto,
         })
     }
 
@@ -150,6 +151,32 @@ impl Manifest {
     #[must_use]
     pub fn sequence_by_data(mut self, pointer: &str) -> Self {
         self.0.sequence = fold::Sequence::ByData(pointer.into());
+        self
+    }
+
+    /// A new release waits until its operator promotes it, instead of taking the place of the one that serves once it could. What the
+    /// operator's configuration says comes first.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0").hold();
+    /// ```
+    #[must_use]
+    pub fn hold(mut self) -> Self {
+        self.0.policy = fold::Policy::Hold;
+        self
+    }
+
+    /// A new release waits to be promoted where anything in its read model differs from the one that serves. What the operator's
+    /// configuration says comes first.
+    ///
+    /// ```
+    /// # use laterna_sdk::prelude::*;
+    /// let manifest = Manifest::new("customers", "1.0.0").hold_if_different();
+    /// ```
+    #[must_use]
+    pub fn hold_if_different(mut self) -> Self {
+        self.0.policy = fold::Policy::HoldIfDifferent;
         self
     }
 

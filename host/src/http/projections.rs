@@ -7,8 +7,8 @@ use super::reading::{answered, find_component, may_know, may_read, told, words};
 use super::{App, answer};
 use crate::access::Caller;
 use crate::log::Filter;
-use crate::plugin::Selector;
 use crate::plugin::manifest::{Step, Subscription};
+use crate::plugin::{Selector, rfc3339};
 use crate::projector::{self, Halt};
 use crate::release::{Component, Paused, Record, Serving};
 use crate::store::Snapshot;
@@ -131,8 +131,8 @@ pub async fn summary(
         }),
         (None, None) => Value::Null,
     };
-    let warm = match &component.warm {
-        Some(warm) => serving(app, caller, warm).await?,
+    let warm = match component.warm.first() {
+        Some(warm) => with_end(app, component, serving(app, caller, warm).await?),
         None => Value::Null,
     };
     let building = match component.candidate() {
@@ -152,6 +152,16 @@ pub async fn summary(
         "releases": releases,
         "parked": parked,
     }))
+}
+
+/// A warm release with when it is retired at the latest.
+fn with_end(app: &App, component: &Component, mut warm: Value) -> Value {
+    let record = warm["release"].as_u64().and_then(|release| component.release(release));
+    let retires_at = record.and_then(|record| app.host.config.warm.retires_at_us(record)).map(rfc3339);
+    if let Some(members) = warm.as_object_mut() {
+        members.insert("retires_at".into(), retires_at.into());
+    }
+    warm
 }
 
 /// A release with its steps, for who asks.

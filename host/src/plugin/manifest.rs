@@ -2,7 +2,8 @@
 
 use super::bindings::types::Value;
 use super::bindings::{fold, upcast};
-use serde::Serialize;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A component's manifest.
@@ -28,6 +29,8 @@ pub struct Manifest {
     pub on_failure: OnFailure,
     /// Which events keep their order among each other.
     pub sequence: Sequence,
+    /// What becomes of its releases once they could serve, where the operator does not say.
+    pub policy: Policy,
 }
 
 /// Who may query a read model.
@@ -60,6 +63,18 @@ pub enum Sequence {
     Correlation,
     /// Those with the same value at this JSON pointer (RFC 6901) into their data.
     Data(String),
+}
+
+/// What becomes of a release that could take the place of the one that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// It does.
+    Auto,
+    /// It waits until its operator promotes it.
+    Hold,
+    /// It waits where anything in its read model differs from the one that serves.
+    HoldIfDifferent,
 }
 
 /// An upcaster's manifest.
@@ -171,6 +186,7 @@ impl Manifest {
             visibility,
             on_failure,
             sequence,
+            policy,
         } = described;
         check_name("the component's name", &name)?;
         check_version(&version)?;
@@ -197,6 +213,11 @@ impl Manifest {
             fold::OnFailure::Park => OnFailure::Park,
         };
         let sequence = check_sequence(sequence)?;
+        let policy = match policy {
+            fold::Policy::Auto => Policy::Auto,
+            fold::Policy::Hold => Policy::Hold,
+            fold::Policy::HoldIfDifferent => Policy::HoldIfDifferent,
+        };
         let manifest = Self {
             name,
             version,
@@ -208,6 +229,7 @@ impl Manifest {
             visibility,
             on_failure,
             sequence,
+            policy,
         };
         Ok(manifest)
     }

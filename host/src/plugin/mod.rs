@@ -39,8 +39,8 @@ pub use call::{CallError, Database, DatabaseFault, Metered, Prepared, Verdict};
 pub use component::{Compiled, Linked, LoadError, Loaded, Plugin, Upcaster, is_whole};
 pub use engine::{Engine, Limits};
 pub use manifest::{
-    Manifest, NamedQuery, OnFailure, Parameter, ParameterType, Selector, Sequence, UpcasterManifest, Visibility,
-    is_name,
+    Manifest, NamedQuery, OnFailure, Parameter, ParameterType, Policy, Selector, Sequence, UpcasterManifest,
+    Visibility, is_name,
 };
 pub use upcasting::Upcasting;
 

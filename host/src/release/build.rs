@@ -81,9 +81,9 @@ impl Steward {
             Loaded::Projection(plugin) => plugin,
             Loaded::Upcaster(upcaster) => return self.put_in_force(name, release, upcaster),
         };
-        let upcasters = self.upcasters_of(plugin.manifest());
+        let (upcasters, ruling) = (self.upcasters_of(plugin.manifest()), self.parts.ruling(plugin.manifest()));
         if let Some(kept) = self.release_mut(name, release) {
-            kept.upcasters = upcasters;
+            (kept.upcasters, kept.ruling) = (upcasters, ruling);
         }
         let Some(record) = self.components.get(name).and_then(|component| component.release(release)).cloned() else {
             return Ok(());
@@ -160,7 +160,7 @@ impl Steward {
             return Ok(());
         };
         match (state, serving.running.state()) {
-            (State::Building | State::Verifying, projector::State::Halted(halt)) => {
+            (State::Building | State::Verifying | State::Held, projector::State::Halted(halt)) => {
                 tracing::warn!(component = name, release, reason = %halt, "the build failed");
                 let broke = Happening::new(release, Event::Broke, halt.to_string())
                     .with_code(halt.code())
@@ -183,9 +183,10 @@ impl Steward {
                     .with_figure("seconds", seconds)
                     .with_figure("rate", (events as f64 / seconds).round());
                 self.happen(name, &[caught_up])?;
-                self.cut_over(name, release)
+                self.review(name, release)
             }
-            (State::Verifying | State::Returning, projector::State::Following) => self.cut_over(name, release),
+            (State::Verifying, projector::State::Following) => self.review(name, release),
+            (State::Returning, projector::State::Following) => self.cut_over(name, release),
             _ => Ok(()),
         }
     }
@@ -221,6 +222,7 @@ impl Steward {
         let Some(component) = self.components.get(name) else { return };
         let mut component = component.clone();
         self.attempts.retain(|(of, _), _| of != name);
+        self.reviews.retain(|(of, _), _| of != name);
         if let Some(serving) = component.building.take() {
             discard(&serving);
         }

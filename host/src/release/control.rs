@@ -2,15 +2,18 @@
 
 use super::Error;
 use super::machine::State;
+use super::plan::Plan;
 use super::upcasters::Feeds;
-use crate::plugin;
+use super::verify::Difference;
+use crate::plugin::{self, Policy};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The number of this format, in `user_version`.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE starts (boot TEXT NOT NULL, recorded_at INTEGER NOT NULL) STRICT;
@@ -31,12 +34,16 @@ CREATE TABLE releases (
     version TEXT NOT NULL,
     boot TEXT NOT NULL,
     state TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    difference TEXT NOT NULL,
     PRIMARY KEY (component, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE steps (
     component TEXT NOT NULL,
     number INTEGER NOT NULL,
     step INTEGER NOT NULL,
+    id INTEGER NOT NULL,
     state TEXT NOT NULL,
     code TEXT NOT NULL,
     reason TEXT NOT NULL,
@@ -68,6 +75,26 @@ pub struct Limits {
     pub parked_events: u64,
 }
 
+/// The policy of a release: fixed with it, whatever the host's settings become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// What becomes of it once it could serve.
+    pub policy: Policy,
+    /// Who says so.
+    #[serde(rename = "policy_by")]
+    pub by: By,
+}
+
+/// Who says what the policy of a release is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// Its component's manifest.
+    Manifest,
+    /// The host's configuration.
+    Operator,
+}
+
 /// What of a component is to rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
@@ -93,7 +120,7 @@ pub(super) struct Component {
 }
 
 /// What is recorded of a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
     /// Its number, from 1 for each component.
     pub release: u64,
@@ -107,6 +134,15 @@ pub struct Record {
     pub limits: Limits,
     /// The upcasters that feed it.
     pub upcasters: Vec<Feeds>,
+    /// What becomes of it once it could serve.
+    #[serde(flatten)]
+    pub ruling: Ruling,
+    /// What was to be expected of it before it was built; `None` where it was not checked yet.
+    #[serde(skip)]
+    pub plan: Option<Arc<Plan>>,
+    /// What it changes for readers; `None` where it was not compared. Kept for as long as the release is.
+    #[serde(skip)]
+    pub difference: Option<Arc<Difference>>,
     /// Where it stands.
     pub state: State,
     /// The stable name of what went wrong, with a page in `docs/errors/`; empty where nothing did.
@@ -132,6 +168,8 @@ pub struct Record {
 /// A step of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
+    /// Its number among the steps of all releases of the host, in the order in which they were taken.
+    pub id: u64,
     /// Where it led.
     pub state: State,
     /// As of a [`Record`].
@@ -148,6 +186,21 @@ pub struct Step {
     /// When.
     #[serde(rename = "at", serialize_with = "plugin::as_rfc3339")]
     pub at_us: i64,
+}
+
+impl Record {
+    /// The step by which it ceased to serve, if it did.
+    #[must_use]
+    pub fn displaced(&self) -> Option<&Step> {
+        let live = self.steps.iter().rposition(|step| step.state == State::Live)?;
+        self.steps.get(live + 1)
+    }
+
+    /// Its operator let it serve after it was held.
+    #[must_use]
+    pub fn is_promoted(&self) -> bool {
+        self.state == State::Verifying && self.steps.iter().any(|step| step.state == State::Held)
+    }
 }
 
 /// What was measured at a step, by name.
@@ -167,7 +220,7 @@ impl Control {
         let format: i64 = transaction.query_one("PRAGMA user_version", [], |row| row.get(0))?;
         if format < FORMAT {
             // What an older version left follows from the log and the folder: it is made anew.
-            for table in ["starts", "components", "releases", "steps", "files"] {
+            for table in ["starts", "components", "releases", "steps", "discarded", "files"] {
                 transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
             }
             transaction.execute_batch(TABLES)?;
@@ -210,7 +263,7 @@ impl Control {
     /// The releases of a component, newest first.
     pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, version, module, digest, limits, state, uploaded, boot, upcasters FROM releases
+            "SELECT number, version, module, digest, limits, state, uploaded, boot, upcasters, policy, plan, difference FROM releases
              WHERE component = ?1 ORDER BY number DESC",
         )?;
         let mut rows = statement.query([component])?;
@@ -230,6 +283,13 @@ impl Control {
                 reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
                 internal_to: last.and_then(|step| step.internal_to.clone()),
                 upcasters: serde_json::from_str(row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?)?,
+                ruling: serde_json::from_str(row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?)?,
+                plan: serde_json::from_str::<Option<Plan>>(row.get_ref(10)?.as_str().map_err(rusqlite::Error::from)?)?
+                    .map(Arc::new),
+                difference: serde_json::from_str::<Option<Difference>>(
+                    row.get_ref(11)?.as_str().map_err(rusqlite::Error::from)?,
+                )?
+                .map(Arc::new),
                 discarded: self.discarded(component, number)?,
                 uploaded: row.get(6)?,
                 boot: row.get(7)?,
@@ -241,12 +301,13 @@ impl Control {
 
     fn steps(&self, component: &str, number: i64) -> Result<Vec<Step>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT state, code, reason, position, figures, recorded_at, internal_to FROM steps WHERE component = ?1 AND number = ?2 ORDER BY step",
+            "SELECT state, code, reason, position, figures, recorded_at, internal_to, id FROM steps WHERE component = ?1 AND number = ?2 ORDER BY step",
         )?;
         let mut rows = statement.query(params![component, number])?;
         let mut steps = Vec::new();
         while let Some(row) = rows.next()? {
             steps.push(Step {
+                id: row.get::<_, i64>(7)?.cast_unsigned(),
                 state: state(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
                 code: row.get(1)?,
                 reason: row.get(2)?,
@@ -264,6 +325,12 @@ impl Control {
             self.connection.prepare_cached("SELECT sequence FROM discarded WHERE component = ?1 AND number = ?2")?;
         let rows = statement.query_map(params![component, number], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The number of the newest step of all.
+    pub(super) fn newest_step(&self) -> Result<u64, Error> {
+        let newest: i64 = self.connection.query_one("SELECT ifnull(max(id), 0) FROM steps", [], |row| row.get(0))?;
+        Ok(newest.cast_unsigned())
     }
 
     /// The digest of the bytes that were taken last from a file of the folder.
@@ -291,7 +358,7 @@ impl Writing<'_> {
     pub(super) fn release(&self, component: &str, record: &Record) -> Result<(), Error> {
         let number = record.release.cast_signed();
         self.transaction.execute(
-            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 component,
                 number,
@@ -302,16 +369,20 @@ impl Writing<'_> {
                 record.uploaded,
                 record.version,
                 record.boot,
-                record.state.name()
+                record.state.name(),
+                serde_json::to_string(&record.ruling)?,
+                serde_json::to_string(&record.plan.as_deref())?,
+                serde_json::to_string(&record.difference.as_deref())?
             ],
         )?;
         for (index, step) in (1_i64..).zip(&record.steps) {
             self.transaction.execute(
-                "INSERT OR IGNORE INTO steps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT OR IGNORE INTO steps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 params![
                     component,
                     number,
                     index,
+                    step.id.cast_signed(),
                     step.state.name(),
                     step.code,
                     step.reason,

@@ -55,6 +55,10 @@ impl Steward {
             return Ok(());
         }
         self.attempts.remove(&attempt);
+        if let Some(reason) = self.newly_parked(&component, &blue, &green)? {
+            drop(held);
+            return self.hold(name, release, reason);
+        }
         let took_over = format!("it took over from release {}, which stood at {position}", blue.release);
         let cut_over = Happening::new(release, Event::CutOver, took_over)
             .with_figure("from", blue.release)
@@ -82,17 +86,19 @@ impl Steward {
         let Some(component) = self.components.get(name) else { return Ok(()) };
         let release = green.release;
         let mut happenings = Vec::new();
-        // Of those that were warm, or are recorded as live and could not be started, only blue is kept.
+        let kept = self.kept_warm(component, release, blue.map(|blue| blue.release));
         let others = component.releases.iter().filter(|record| record.release != release);
         for record in others {
-            let is_blue = blue.is_some_and(|blue| blue.release == record.release);
+            let is_kept = kept.contains(&record.release);
             match record.state {
-                State::Live if is_blue => {
+                State::Live if is_kept => {
                     let reason = format!("release {release} serves in its place");
                     happenings.push(Happening::new(record.release, Event::Displaced, reason));
                 }
-                State::Live | State::Warm if blue.is_some() || record.state == State::Live => {
-                    let reason = format!("release {release} serves now, and one before it is kept");
+                // One that is recorded as live, and could not be started, too.
+                State::Live | State::Warm if !is_kept => {
+                    let reason =
+                        format!("release {release} serves now, and {} kept before it", self.parts.config.warm.told());
                     happenings.push(Happening::new(record.release, Event::Expired, reason));
                 }
                 _ => {}
@@ -110,13 +116,10 @@ impl Steward {
 
         let shown = self.components.get(name).cloned();
         let Some(mut next) = shown.clone() else { return Ok(()) };
-        let before = next.warm.take();
+        let before: Vec<Arc<Serving>> = blue.into_iter().cloned().chain(std::mem::take(&mut next.warm)).collect();
         next.live = Some(Arc::clone(green));
         next.building = None;
-        next.warm = match blue {
-            Some(blue) => Some(Arc::clone(blue)),
-            None => before.clone().filter(|warm| warm.release != release),
-        };
+        next.warm = before.iter().filter(|serving| kept.contains(&serving.release)).cloned().collect();
         // Not shown yet: readers see it with the steps, once they are recorded.
         self.components.insert(name.to_owned(), next);
         if let Err(error) = self.happen(name, &happenings) {
@@ -126,20 +129,20 @@ impl Steward {
         }
         // From here on readers find green. It goes as far as there is something, and blue behind it.
         green.running.follow(None);
-        if let Some(component) = self.components.get(name)
-            && let Some(warm) = &component.warm
-        {
+        for warm in self.components.get(name).into_iter().flat_map(|component| &component.warm) {
             warm.running.follow(Some(green.store.watch_progress()));
         }
         for release in gone {
             self.forget(name, release);
-            match &before {
-                Some(before) if before.release == release => discard(before),
+            match before.iter().find(|serving| serving.release == release) {
+                Some(serving) => discard(serving),
                 // Of one that does not run, nobody else removes it.
-                _ => self.parts.remove_store(name, release),
+                None => self.parts.remove_store(name, release),
             }
         }
+        self.reviews.retain(|(of, _), _| of != name);
         self.tell_paused(name);
+        self.retire_later(name);
         tracing::info!(component = name, release, "the release serves");
         Ok(())
     }

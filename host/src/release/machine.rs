@@ -14,6 +14,8 @@ pub enum State {
     Building,
     /// Its store is complete and durable; it waits to stand where the one that serves stands.
     Verifying,
+    /// Its store is complete and durable, and was compared with the one that serves; it waits for its operator.
+    Held,
     /// It serves.
     Live,
     /// It served before the one that serves now, and follows it, ready to come back.
@@ -41,6 +43,10 @@ pub enum Event {
     CaughtUp,
     /// What was built did not survive: it begins again.
     Lost,
+    /// It must not serve before its operator says so.
+    Held,
+    /// Its operator lets it serve.
+    Promoted,
     /// It cannot go on: it trapped at an event, the disk is full, its store cannot be made.
     Broke,
     /// Another one is to be built instead, or none.
@@ -66,6 +72,7 @@ impl State {
         Self::Checked,
         Self::Building,
         Self::Verifying,
+        Self::Held,
         Self::Live,
         Self::Warm,
         Self::Returning,
@@ -85,13 +92,15 @@ impl State {
             (Self::Building, E::CaughtUp) => Self::Verifying,
             (Self::Building, E::Lost) => Self::Received,
             (Self::Checked, E::InForce) => Self::Live,
+            (Self::Verifying, E::Held) => Self::Held,
+            (Self::Held, E::Promoted) => Self::Verifying,
             (Self::Verifying | Self::Returning, E::CutOver) => Self::Live,
             (Self::Live, E::Displaced | E::Withdrawn) => Self::Warm,
             (Self::Warm, E::Recalled) => Self::Returning,
             // It goes back to where it came from: its store is as good as before.
             (Self::Returning, E::Superseded | E::Broke) => Self::Warm,
-            (Self::Received | Self::Checked | Self::Building | Self::Verifying, E::Broke) => Self::Failed,
-            (Self::Received | Self::Checked | Self::Building | Self::Verifying, E::Superseded) => Self::Retired,
+            (candidate, E::Broke) if candidate.is_candidate() => Self::Failed,
+            (candidate, E::Superseded) if candidate.is_candidate() => Self::Retired,
             (Self::Live | Self::Warm | Self::Returning, E::Expired) => Self::Retired,
             _ => return None,
         })
@@ -100,13 +109,13 @@ impl State {
     /// It is on its way to serve.
     #[must_use]
     pub fn is_candidate(self) -> bool {
-        matches!(self, Self::Received | Self::Checked | Self::Building | Self::Verifying)
+        matches!(self, Self::Received | Self::Checked | Self::Building | Self::Verifying | Self::Held)
     }
 
     /// It has a store that folds.
     #[must_use]
     pub fn has_store(self) -> bool {
-        matches!(self, Self::Building | Self::Verifying | Self::Live | Self::Warm | Self::Returning)
+        matches!(self, Self::Building | Self::Verifying | Self::Held | Self::Live | Self::Warm | Self::Returning)
     }
 
     /// Its bytes are kept: it runs, will run, or may be built again.
@@ -123,6 +132,7 @@ impl State {
             Self::Checked => "checked",
             Self::Building => "building",
             Self::Verifying => "verifying",
+            Self::Held => "held",
             Self::Live => "live",
             Self::Warm => "warm",
             Self::Returning => "returning",
@@ -150,6 +160,8 @@ mod tests {
             Event::Started,
             Event::CaughtUp,
             Event::Lost,
+            Event::Held,
+            Event::Promoted,
             Event::Broke,
             Event::Superseded,
             Event::InForce,

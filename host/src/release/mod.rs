@@ -9,10 +9,15 @@
 //! * [`component`]: a file's bytes, checked as a whole: component, manifest and schema
 //! * `control`: what was deployed and each step of it, on the disk
 //! * [`serving`]: a release that runs
+//! * [`surface`]: what readers can ask of a release, and how that changes
+//! * [`plan`]: what a release is to change, before anything is built of it
+//! * [`verify`]: what it changes, row by row
 //! * `steward`: the one thread that takes every step: it records it, shows it, and acts upon it. It knows
 //!   * `offer`: what becomes of a file that is dropped or uploaded
 //!   * `build`: how a release comes to where it can take over
+//!   * `review`: whether it may
 //!   * `cutover`: the moment when it does
+//!   * `retire`: what is kept of those that served
 //!   * `order`: what operators ask
 //!   * [`upcasters`]: which are in force, and which releases they feed
 //!   * `start`: what is taken up again when the host is started
@@ -26,19 +31,28 @@ mod folder;
 pub mod machine;
 mod offer;
 mod order;
+pub mod plan;
 pub mod releases;
+mod retire;
+mod review;
 pub mod serving;
 mod start;
 mod steward;
+pub mod surface;
 pub mod upcasters;
+pub mod verify;
 
 pub use component::{Checked, RejectError, check, read};
-pub use control::{Limits, Paused, Record, Step};
+pub use control::{By, Limits, Paused, Record, Ruling, Step};
 pub use folder::Options as FolderOptions;
 pub use machine::State;
+pub use plan::Plan;
 pub use releases::{Ask, Component, InForce, Releases, Taken};
+pub use retire::Warm;
 pub use serving::Serving;
+pub use surface::SurfaceDifference;
 pub use upcasters::Feeds;
+pub use verify::{Difference, Options as VerifyOptions};
 
 /// The releases cannot be managed, or what was asked of them cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +91,9 @@ pub enum Error {
     /// A release's bytes cannot be kept.
     #[error("the component's bytes cannot be kept: {0}")]
     Keep(std::io::Error),
+    /// A read store is out of order.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),

@@ -2,15 +2,13 @@
 
 use super::Error;
 use super::component::RejectError;
-use super::control::{self, Figures, Paused, Record, Step};
+use super::control::{self, By, Figures, Paused, Record, Ruling, Step};
 use super::folder::{self, Seen, file_of};
 use super::machine::{Event, State};
 use super::releases::{Component, Taken};
-use super::serving::Serving;
 use super::steward::{AGAIN, Happening, Message, Steward};
-use crate::plugin::is_name;
+use crate::plugin::{Policy, is_name};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes that somebody wants deployed.
@@ -87,12 +85,16 @@ impl Steward {
             known.and_then(|component| component.in_state(is)).filter(same).map(|record| record.release)
         };
         // Those that serve or could serve, that is: one that could not be started, or has halted, is built anew.
-        let runs = |serving: Option<&Arc<Serving>>| serving.is_some_and(|serving| serving.running.state().is_folding());
         let serves = known.is_some_and(|component| component.live.is_some() || component.upcaster.is_some());
-        let can_return = known.is_some_and(|component| component.removed || runs(component.warm.as_ref()));
         let candidate = find(&State::is_candidate);
         let live = find(&|state| state == State::Live).filter(|_| serves);
-        let warm = find(&|state| matches!(state, State::Warm | State::Returning)).filter(|_| can_return);
+        let kept = known.and_then(|component| {
+            let mut records = component.releases.iter();
+            records.find(|record| matches!(record.state, State::Warm | State::Returning) && same(record))
+        });
+        let warm = kept
+            .map(|record| record.release)
+            .filter(|release| known.is_some_and(|known| self.can_return(known, *release)));
         let taken = match (candidate, live, warm) {
             (Some(release), _, _) => {
                 self.place_candidate(offer, &digest, release);
@@ -103,7 +105,7 @@ impl Steward {
                 self.place(offer, &digest);
                 Taken { release, unchanged: true }
             }
-            (None, None, Some(release)) => match self.recall(name, "its bytes came again") {
+            (None, None, Some(release)) => match self.recall(name, Some(release), "its bytes came again") {
                 Ok(_) => {
                     self.place(offer, &digest);
                     Taken { release, unchanged: false }
@@ -121,6 +123,15 @@ impl Steward {
             self.control.write(|control| control.file(&file, &digest))?;
         }
         Ok(taken)
+    }
+
+    /// Whether a warm release serves again where its bytes are dropped: where the policy would have it built and held, it is.
+    fn can_return(&self, component: &Component, release: u64) -> bool {
+        let warm = component.warm.iter().find(|warm| warm.release == release);
+        warm.map_or(component.removed, |warm| {
+            let is_held = self.parts.ruling(warm.plugin.manifest()).policy != Policy::Auto;
+            warm.running.state().is_folding() && !is_held
+        })
     }
 
     /// Whether a file of this name in this module's folder may be the component.
@@ -213,7 +224,7 @@ impl Steward {
             releases: Vec::new(),
             live: None,
             building: None,
-            warm: None,
+            warm: Vec::new(),
             upcaster: None,
         })
     }
@@ -233,6 +244,8 @@ impl Steward {
             Origin::Kept => "rebuilt".to_owned(),
         };
         let first = Step {
+            // Numbered once it is taken.
+            id: 0,
             state: State::Received,
             code: String::new(),
             reason: reason.clone(),
@@ -248,6 +261,10 @@ impl Steward {
             digest,
             limits: self.parts.limits(),
             upcasters: Vec::new(),
+            // Its component says once it is checked.
+            ruling: Ruling { policy: Policy::Auto, by: By::Manifest },
+            plan: None,
+            difference: None,
             state: State::Received,
             code: String::new(),
             reason,

@@ -1,4 +1,4 @@
-//! What operators ask: rebuild, pause, resume, roll back, remove.
+//! What operators ask: rebuild, pause, resume, promote, abort, roll back, remove.
 
 use super::Error;
 use super::control::{Paused, Record};
@@ -30,6 +30,8 @@ impl Steward {
             Ask::Discard(sequence) => self.discard(name, sequence),
             Ask::Rebuild(release) => self.rebuild(name, release),
             Ask::RollBack(release) => self.roll_back(name, release),
+            Ask::Promote(release) => self.promote(name, release),
+            Ask::Abort(release) => self.abort(name, release),
             Ask::Pause(paused) => {
                 let unchanged = component.paused == paused;
                 self.change(name, |component| component.paused = paused)?;
@@ -132,33 +134,43 @@ impl Steward {
         if let Some(release) = release.filter(|release| live == Some(*release)) {
             return Ok(Taken { release, unchanged: true });
         }
-        let warm = of(&|state| matches!(state, State::Warm | State::Returning));
-        if let (Some(wanted), Some(warm)) = (release, warm)
-            && wanted != warm
+        let kept: Vec<u64> = component.kept_warm().map(|record| record.release).collect();
+        if let Some(wanted) = release
+            && !kept.is_empty()
+            && !kept.contains(&wanted)
         {
+            let kept = kept.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
             return Err(Error::Unfit(format!(
-                "release {wanted} of `{name}` is not kept: release {warm} is the one that can serve again; deploy the file of the other"
+                "release {wanted} of `{name}` is not kept: {kept} can serve again; deploy the file of the other"
             )));
         }
-        Ok(Taken { release: self.recall(name, "rolled back")?, unchanged: false })
+        Ok(Taken { release: self.recall(name, release, "rolled back")?, unchanged: false })
     }
 
-    /// Has the warm release on its way to serve again; whatever was on its way makes room.
-    pub(super) fn recall(&mut self, name: &str, reason: &str) -> Result<u64, Error> {
-        let nothing =
-            || Error::Unfit(format!("`{name}` has no release to go back to: one is kept from the first swap on"));
+    /// Has a warm release on its way to serve again, this one or the one that served last; whatever was on its way makes room.
+    pub(super) fn recall(&mut self, name: &str, release: Option<u64>, reason: &str) -> Result<u64, Error> {
+        let nothing = || {
+            Error::Unfit(format!(
+                "`{name}` has no release to go back to: {} kept behind the one that serves",
+                self.parts.config.warm.told()
+            ))
+        };
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
-        let warm = component.in_state(|state| matches!(state, State::Warm | State::Returning)).ok_or_else(nothing)?;
+        let is_wanted = |record: &&Record| release.is_none_or(|release| record.release == release);
+        let warm = component.kept_warm().find(is_wanted).ok_or_else(nothing)?;
         let (release, module, is_returning) = (warm.release, warm.module.clone(), warm.state == State::Returning);
         if is_returning {
             self.look_again(name, release, Duration::ZERO);
             return Ok(release);
         }
-        if component.warm.is_none() {
+        let find = |component: &Component| component.warm.iter().find(|warm| warm.release == release).cloned();
+        if find(component).is_none() {
             self.revive(name, release)?;
         }
         let before = self.components.get(name).cloned();
-        let warm = before.as_ref().and_then(|component| component.warm.clone()).ok_or_else(nothing)?;
+        let Some(warm) = before.as_ref().and_then(find) else {
+            return Err(Error::Unfit(format!("release {release} of `{name}` does not run: start the host again")));
+        };
         if let projector::State::Halted(halt) = warm.running.state() {
             return Err(Error::Unfit(format!(
                 "release {release} of `{name}` cannot come back: it halted: {}",
@@ -191,14 +203,17 @@ impl Steward {
         let in_state = |is: &dyn Fn(State) -> bool| component.in_state(is).map(|record| record.release);
         let live = in_state(&|state| state == State::Live);
         let is_upcaster = component.upcaster.is_some();
-        let warm = in_state(&|state| matches!(state, State::Warm | State::Returning));
+        let warm: Vec<u64> = component.kept_warm().map(|record| record.release).collect();
         let superseded = component.on_its_way().map(|record| record.release);
         let expired = "the component was removed";
         let mut happenings: Vec<Happening> =
             superseded.map(|superseded| Happening::new(superseded, Event::Superseded, expired)).into_iter().collect();
         // The one that serves is kept, the one before it only where none does.
-        happenings
-            .extend(warm.filter(|_| purge || live.is_some()).map(|warm| Happening::new(warm, Event::Expired, expired)));
+        happenings.extend(
+            warm.into_iter()
+                .filter(|_| purge || live.is_some())
+                .map(|warm| Happening::new(warm, Event::Expired, expired)),
+        );
         let kept = "the component was removed; its store is kept";
         happenings.extend(live.map(|live| match purge || is_upcaster {
             true => Happening::new(live, Event::Expired, expired),
@@ -223,7 +238,7 @@ impl Steward {
         // Releases that it feeds go on with it; the next ones do without.
         component.upcaster = None;
         let mut ran = Vec::new();
-        for serving in [component.live.take(), component.warm.take()].into_iter().flatten() {
+        for serving in component.live.take().into_iter().chain(std::mem::take(&mut component.warm)) {
             ran.push(serving.release);
             serving.running.begin_stop();
             if gone.contains(&serving.release) {
@@ -253,7 +268,7 @@ impl Steward {
         if let Some(building) = &component.building {
             building.running.pause(component.paused != Paused::Nothing);
         }
-        for serving in [&component.live, &component.warm].into_iter().flatten() {
+        for serving in component.live.iter().chain(&component.warm) {
             serving.running.pause(component.paused == Paused::Everything);
         }
     }

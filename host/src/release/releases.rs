@@ -42,8 +42,8 @@ pub struct Component {
     pub live: Option<Arc<Serving>>,
     /// The one that is being built, if its building has begun.
     pub building: Option<Arc<Serving>>,
-    /// The one that served before, and can again.
-    pub warm: Option<Arc<Serving>>,
+    /// Those that served before, and can again: the one that served last first.
+    pub warm: Vec<Arc<Serving>>,
     /// Of an upcaster: what is in force.
     pub upcaster: Option<Arc<InForce>>,
 }
@@ -74,13 +74,21 @@ impl Component {
         self.in_state(|state| state.is_candidate() || state == State::Returning)
     }
 
+    /// What is recorded of those that served before, and can again: the one that served last first.
+    pub fn kept_warm(&self) -> impl Iterator<Item = &Record> {
+        let mut kept: Vec<&Record> =
+            self.releases.iter().filter(|record| matches!(record.state, State::Warm | State::Returning)).collect();
+        kept.sort_by_key(|record| std::cmp::Reverse(record.displaced().map(|step| step.id)));
+        kept.into_iter()
+    }
+
     pub(super) fn in_state(&self, is: impl Fn(State) -> bool) -> Option<&Record> {
         self.releases.iter().find(|record| is(record.state))
     }
 
     /// All that run.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Serving>> {
-        [&self.live, &self.building, &self.warm].into_iter().flatten()
+        [&self.live, &self.building].into_iter().flatten().chain(&self.warm)
     }
 }
 
@@ -112,8 +120,12 @@ pub enum Ask {
     Rebuild(Option<u64>),
     /// Let this rest from now on.
     Pause(Paused),
-    /// Let the warm release serve again: this one, where it is said which.
+    /// Let a warm release serve again: this one, or the one that served last.
     RollBack(Option<u64>),
+    /// Let the release serve that is held: this one, where it is said which.
+    Promote(Option<u64>),
+    /// Give up what is on its way to serve: this release, where it is said which.
+    Abort(Option<u64>),
     /// Try again what is left out of a sequence, by a rebuild under the limits as they are now.
     Retry(String),
     /// Give up what is left out of a sequence, from now on, too.
@@ -155,7 +167,7 @@ impl Releases {
         let parts = Parts { data, engine, log, projector, config };
         let board = Arc::new(Board { components: RwLock::default(), changed: watch::Sender::new(0) });
         let (inbox, messages) = mpsc::channel(INBOX);
-        let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot);
+        let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot)?;
         steward.resume()?;
         for seen in folder.look(true) {
             steward.see(seen);

@@ -1,13 +1,13 @@
 //! A release that runs: its code, its store, its threads.
 
 use super::component::{self, Checked, RejectError};
-use super::control::{Limits, Record};
+use super::control::{By, Limits, Record, Ruling};
 use super::folder::file_of;
 use super::upcasters::Feeds;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
-use crate::plugin::{self, ABI, Engine, Loaded, Plugin, Upcaster, Upcasting};
+use crate::plugin::{self, ABI, Engine, Loaded, Manifest, Plugin, Upcaster, Upcasting};
 use crate::projector::{Discarded, Projector, Running, Terms};
 use crate::store::{self, Durability, Progress, Store};
 use std::fs;
@@ -102,6 +102,15 @@ impl Parts {
     pub(super) fn limits(&self) -> Limits {
         let Config { plugin, store, parked_events, .. } = &self.config;
         Limits { plugin: plugin.clone(), store_pages: store.pages, parked_events: *parked_events }
+    }
+
+    /// The policy of a release that is made now.
+    pub(super) fn ruling(&self, manifest: &Manifest) -> Ruling {
+        let Config { policy, policies, .. } = &self.config;
+        match policies.get(&manifest.name).or(policy.as_ref()) {
+            Some(policy) => Ruling { policy: *policy, by: By::Operator },
+            None => Ruling { policy: manifest.policy, by: By::Manifest },
+        }
     }
 
     /// The upcasters that feed a release, each with its module.

@@ -38,7 +38,7 @@ impl Steward {
                 releases,
                 live: None,
                 building: None,
-                warm: None,
+                warm: Vec::new(),
                 upcaster: None,
             });
         }
@@ -67,10 +67,10 @@ impl Steward {
                 Err(error) => tracing::error!(component = name, %error, "its release cannot go on serving"),
             }
         }
-        if let Some(record) = in_state(&|state| matches!(state, State::Warm | State::Returning)) {
-            match self.resume_serving(&component, &record, Durability::Serving) {
+        for record in component.kept_warm() {
+            match self.resume_serving(&component, record, Durability::Serving) {
                 Ok(serving) => {
-                    self.run_as(name, |component| component.warm = Some(Arc::clone(&serving)));
+                    self.run_as(name, |component| component.warm.push(Arc::clone(&serving)));
                     if record.state == State::Returning {
                         self.watch(name, &serving);
                     }
@@ -78,6 +78,7 @@ impl Steward {
                 Err(error) => tracing::warn!(component = name, %error, "the release before cannot follow on"),
             }
         }
+        self.retire_later(name);
         match in_state(&State::is_candidate) {
             Some(record) => self.resume_candidate(name, &component, &record),
             None => Ok(()),
@@ -88,7 +89,7 @@ impl Steward {
     fn resume_candidate(&mut self, name: &str, component: &Component, record: &Record) -> Result<(), Error> {
         let release = record.release;
         let durability = match record.state {
-            State::Verifying => Durability::Serving,
+            State::Verifying | State::Held => Durability::Serving,
             State::Building if record.boot == self.boot => Durability::Building,
             State::Building => {
                 let reason =
@@ -149,9 +150,10 @@ impl Steward {
             Paused::Builds => record.state.is_candidate(),
             Paused::Everything => true,
         };
-        // What is warm never goes ahead of what serves, from its first turn on.
+        // What is warm or held never goes ahead of what serves, from its first turn on.
         let live = self.components.get(name).and_then(|component| component.live.as_ref());
-        let behind = live.filter(|_| !record.state.is_candidate() && record.state != State::Live);
+        let follows = matches!(record.state, State::Held | State::Warm | State::Returning);
+        let behind = live.filter(|_| follows);
         let behind = behind.map(|live| live.store.watch_progress());
         self.parts.start(name, record, plugin, durability, paused, behind).map(Arc::new)
     }
@@ -173,13 +175,13 @@ impl Steward {
         let serving = self
             .resume_serving(&component, record, Durability::Serving)
             .map_err(|error| Error::Unfit(format!("release {release} of `{name}` cannot come back: {error}")))?;
-        self.run_as(name, |component| component.warm = Some(serving));
+        self.run_as(name, |component| component.warm.push(serving));
         Ok(())
     }
 
     /// Lets the release that is kept follow on, where a removed component serves again by another one.
     pub(super) fn revive_warm(&mut self, name: &str) {
-        let Some(component) = self.components.get(name).filter(|component| component.warm.is_none()) else { return };
+        let Some(component) = self.components.get(name).filter(|component| component.warm.is_empty()) else { return };
         if let Some(release) = component.in_state(|state| state == State::Warm).map(|record| record.release)
             && let Err(error) = self.revive(name, release)
         {
@@ -190,9 +192,9 @@ impl Steward {
     /// Lets what serves, or follows it, go on from its checkpoint where it halted: what was wrong with the machine may be mended.
     pub(super) fn restart_halted(&mut self, name: &str) {
         let Some(component) = self.components.get(name).cloned() else { return };
-        let restarted = |serving: &Option<Arc<Serving>>, behind| {
-            let halted = serving.as_ref().filter(|serving| matches!(serving.running.state(), Running::Halted(_)))?;
-            let Serving { release, plugin, terms, store, .. } = &**halted;
+        let restarted = |serving: &Arc<Serving>, behind| {
+            let Running::Halted(_) = serving.running.state() else { return None };
+            let Serving { release, plugin, terms, store, .. } = &**serving;
             let running = self.parts.projector.start(plugin, terms, store, Durability::Serving, false, behind);
             let running = running
                 .inspect_err(|error| tracing::error!(component = name, release, %error, "it cannot go on"))
@@ -201,11 +203,10 @@ impl Steward {
             Some(Arc::new(Serving { release: *release, plugin, terms, store, running }))
         };
         let behind = component.live.as_ref().map(|live| live.store.watch_progress());
-        let (live, warm) = (restarted(&component.live, None), restarted(&component.warm, behind));
-        self.run_as(name, |component| {
-            component.live = live.or(component.live.take());
-            component.warm = warm.or(component.warm.take());
-        });
+        let live = component.live.as_ref().map(|live| restarted(live, None).unwrap_or_else(|| Arc::clone(live)));
+        let warm = component.warm.iter();
+        let warm = warm.map(|warm| restarted(warm, behind.clone()).unwrap_or_else(|| Arc::clone(warm))).collect();
+        self.run_as(name, |component| (component.live, component.warm) = (live, warm));
     }
 
     /// Shows what was started.

@@ -7,12 +7,14 @@ use super::folder::{Seen, file_of};
 use super::machine::Event;
 use super::offer::Offer;
 use super::releases::{Ask, Board, Component, Taken};
+use super::review::Reviewed;
 use super::serving::{Parts, Serving};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::DropGuard;
 
 /// How long it is waited before a step that could not be recorded is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
@@ -31,6 +33,10 @@ pub(super) enum Message {
     Checked(String, u64, Box<Result<Checked, RejectError>>),
     /// A release that is on its way may have got on.
     Look(String, u64),
+    /// A release was compared with the one that serves, or could not be.
+    Reviewed(String, u64, Box<Reviewed>),
+    /// A release may have been kept warm for long enough.
+    Retire(String),
     /// The end.
     Stop,
 }
@@ -75,6 +81,12 @@ pub(super) struct Steward {
     /// The files that lie in the folder, once it was looked at.
     pub(super) files: Option<BTreeSet<String>>,
     pub(super) checks: Arc<Semaphore>,
+    /// Turns for comparing read models.
+    pub(super) verifications: Arc<Semaphore>,
+    /// Those that are compared now, or wait for their turn; dropping it ends it.
+    pub(super) reviews: BTreeMap<(String, u64), DropGuard>,
+    /// The number of the newest step of all.
+    newest_step: u64,
     /// Those of removed components that may still end their last batch.
     pub(super) leaving: BTreeMap<(String, u64), Arc<Serving>>,
     /// How often the cutover to a release came to nothing, one after another.
@@ -89,9 +101,11 @@ impl Steward {
         board: Arc<Board>,
         inbox: mpsc::Sender<Message>,
         boot: String,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let checks = Arc::new(Semaphore::new(parts.config.component_checks));
-        Self {
+        let verifications = Arc::new(Semaphore::new(parts.config.verify.at_once));
+        let newest_step = control.newest_step()?;
+        Ok(Self {
             parts: Arc::new(parts),
             control,
             components: BTreeMap::new(),
@@ -100,10 +114,13 @@ impl Steward {
             inbox,
             files: None,
             checks,
+            verifications,
+            reviews: BTreeMap::new(),
+            newest_step,
             leaving: BTreeMap::new(),
             attempts: BTreeMap::new(),
             runtime: Handle::current(),
-        }
+        })
     }
 
     /// Works until it is told to stop.
@@ -128,6 +145,14 @@ impl Steward {
                         self.look_again(&name, release, AGAIN);
                     }
                 }
+                Message::Reviewed(name, release, reviewed) => {
+                    if let Err(error) = self.reviewed(&name, release, *reviewed)
+                        && is_worth_another_try(&name, release, &error)
+                    {
+                        self.look_again(&name, release, AGAIN);
+                    }
+                }
+                Message::Retire(name) => self.retire_overdue(&name),
                 Message::Stop => return,
             }
         }
@@ -154,6 +179,12 @@ impl Steward {
     ) -> Result<(), Error> {
         let Some(component) = self.components.get(name) else { return Err(Error::NotFound(name.to_owned())) };
         let mut component = component.clone();
+        let mut newest_step = self.newest_step;
+        // The first step of a release that is new.
+        for step in component.releases.iter_mut().flat_map(|record| &mut record.steps).filter(|step| step.id == 0) {
+            newest_step += 1;
+            step.id = newest_step;
+        }
         for happening in happenings {
             let position = position_of(&component, happening.release);
             let Some(record) = component.releases.iter_mut().find(|record| record.release == happening.release) else {
@@ -172,7 +203,12 @@ impl Steward {
             record.code.clone_from(code);
             record.reason.clone_from(reason);
             record.internal_to.clone_from(internal_to);
+            newest_step += 1;
+            if !state.is_needed() {
+                record.difference = None;
+            }
             record.steps.push(Step {
+                id: newest_step,
                 state,
                 code: code.clone(),
                 reason: reason.clone(),
@@ -192,6 +228,7 @@ impl Steward {
             component.releases.iter().filter(is_touched).try_for_each(|record| control.release(name, record))?;
             file.map_or(Ok(()), |file| control.file(file, &digest))
         })?;
+        self.newest_step = newest_step;
         remember_newest(&mut component.releases, self.parts.config.release_history);
         self.show(component);
         Ok(())

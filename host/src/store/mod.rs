@@ -17,6 +17,7 @@
 
 mod authorizer;
 pub mod cells;
+pub mod compare;
 mod connection;
 mod files;
 mod functions;
@@ -29,7 +30,7 @@ pub mod snapshot;
 
 pub use files::remove;
 pub use query::{Bounds, ReadError, Rows, quoted};
-pub use schema::{Asked, Column, Relation, SchemaError, check_schema};
+pub use schema::{Asked, Column, Index, Relation, RelationKind, SchemaError, check_schema};
 pub use session::{Fault, Metered, Prepared, Session};
 pub use snapshot::{Durability, Progress, Snapshot, Store};
 

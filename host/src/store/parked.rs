@@ -4,6 +4,7 @@
 
 use super::{Error, Session, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
 /// Laterna's tables for what is set aside. A sequence has a row from its first event that failed on; the events are listed one by one,
 /// within bounds.
@@ -65,7 +66,7 @@ pub struct Fault<'a> {
 }
 
 /// A sequence of which a read model leaves events out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
     /// What its events have in common: their stream, say.
     pub sequence: String,

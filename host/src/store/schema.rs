@@ -42,10 +42,34 @@ pub enum SchemaError {
 pub struct Relation {
     /// Its name.
     pub name: String,
+    /// What it is.
+    pub kind: RelationKind,
     /// Its columns, in order.
     pub columns: Vec<Column>,
     /// The columns of its primary key, in order; empty for a view.
     pub key: Vec<String>,
+    /// The SQL that it was made by.
+    pub sql: String,
+    /// The indexes that its component made for it, by name.
+    pub indexes: Vec<Index>,
+}
+
+/// What a [`Relation`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    /// It holds rows.
+    Table,
+    /// Its rows follow from those of tables.
+    View,
+}
+
+/// An index of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// The SQL that it was made by.
+    pub sql: String,
 }
 
 /// A column of a [`Relation`].
@@ -166,7 +190,7 @@ fn version(store: &Guarded) -> Result<i64, rusqlite::Error> {
 
 fn check_relation(store: &Guarded, relation: &Relation) -> Result<(), SchemaError> {
     let Guarded { connection, pen, .. } = store;
-    let Relation { name, columns, key } = relation;
+    let Relation { name, columns, key, .. } = relation;
     let ask = |sql: &str| -> Result<i64, SchemaError> {
         connection.query_one(sql, [name], |row| row.get(0)).map_err(|error| refused(name, &error))
     };
@@ -248,11 +272,13 @@ fn is_view(connection: &Connection, name: &str) -> Result<bool, rusqlite::Error>
 
 /// The tables and views that a component made, by name.
 pub(super) fn relations(connection: &Connection) -> Result<Vec<Relation>, rusqlite::Error> {
-    let mut names =
-        connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name")?;
-    let names = names.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let mut made = connection
+        .prepare("SELECT name, type = 'view', sql FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name")?;
+    let made = made
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<Vec<(String, bool, String)>, _>>()?;
     let mut relations = Vec::new();
-    for name in names.into_iter().filter(|name| !is_laternas(name)) {
+    for (name, is_view, sql) in made.into_iter().filter(|(name, ..)| !is_laternas(name)) {
         let mut info = connection.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1) ORDER BY cid")?;
         let columns = info
             .query_map([&name], |row| Ok((Column { name: row.get(0)?, of_type: row.get(1)? }, row.get::<_, i64>(2)?)))?
@@ -260,9 +286,21 @@ pub(super) fn relations(connection: &Connection) -> Result<Vec<Relation>, rusqli
         let mut key: Vec<_> = columns.iter().filter(|(_, place)| *place > 0).collect();
         key.sort_by_key(|(_, place)| *place);
         let key = key.into_iter().map(|(column, _)| column.name.clone()).collect();
-        relations.push(Relation { name, key, columns: columns.into_iter().map(|(column, _)| column).collect() });
+        let columns = columns.into_iter().map(|(column, _)| column).collect();
+        let kind = if is_view { RelationKind::View } else { RelationKind::Table };
+        let indexes = indexes(connection, &name)?;
+        relations.push(Relation { name, kind, columns, key, sql, indexes });
     }
     Ok(relations)
+}
+
+/// The indexes that a component made for a table; those of keys have no SQL.
+fn indexes(connection: &Connection, table: &str) -> Result<Vec<Index>, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY name",
+    )?;
+    let indexes = statement.query_map([table], |row| Ok(Index { name: row.get(0)?, sql: row.get(1)? }))?;
+    indexes.collect()
 }
 
 /// SQLite's words, with what the authorizer's refusals mean.

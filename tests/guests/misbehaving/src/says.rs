@@ -38,6 +38,9 @@ pub struct Says {
     /// Only its own module may query it.
     #[serde(default)]
     internal: bool,
+    /// `hold` or `hold-if-different`; its releases serve at once without it.
+    #[serde(default)]
+    policy: String,
     #[serde(default = "schema")]
     schema: String,
     #[serde(default)]
@@ -99,6 +102,11 @@ impl Says {
             "" => manifest,
             "correlation" => manifest.sequence_by_correlation(),
             pointer => manifest.sequence_by_data(pointer),
+        };
+        manifest = match self.policy.as_str() {
+            "" => manifest,
+            "hold" => manifest.hold(),
+            _ => manifest.hold_if_different(),
         };
         if self.internal {
             manifest = manifest.internal();
