@@ -3,6 +3,7 @@
 //! Commands that talk to a host do so over HTTP, whether the host runs elsewhere (`--url`), on this data directory, or not at
 //! all: then `connect` opens the directory for as long as the command takes.
 
+mod abort;
 mod append;
 mod bench;
 mod build;
@@ -10,10 +11,12 @@ mod check;
 mod connect;
 mod demo;
 mod deploy;
+mod diff;
 mod import;
 mod new;
 mod parked;
 mod pause;
+mod promote;
 mod query;
 mod rebuild;
 mod remove;
@@ -52,6 +55,9 @@ enum Command {
     Test(test::Test),
     Status(status::Status),
     Deploy(deploy::Deploy),
+    Diff(diff::Diff),
+    Promote(promote::Promote),
+    Abort(abort::Abort),
     Rebuild(rebuild::Rebuild),
     Rollback(rollback::Rollback),
     Pause(pause::Pause),
@@ -108,6 +114,9 @@ pub fn run() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Deploy(command) => command.run(),
+        Command::Diff(command) => command.run(),
+        Command::Promote(command) => command.run(),
+        Command::Abort(command) => command.run(),
         Command::Rebuild(command) => command.run(),
         Command::Rollback(command) => command.run(),
         Command::Pause(command) => command.run(),

@@ -82,15 +82,22 @@ fn rows(projection: &Value) -> Vec<Vec<String>> {
             _ => swap::progress(building),
         };
         let state = show::cell(&building["state"]);
-        rows.push(row(building, if progress.is_empty() { state } else { format!("{state}, {progress}") }));
+        let is_held = state == "held";
+        rows.push(row(building, if progress.is_empty() || is_held { state } else { format!("{state}, {progress}") }));
     }
     if !warm.is_null() {
-        rows.push(row(warm, format!("warm, {}", show::cell(&warm["status"]))));
+        let until = warm["retires_at"].as_str().map_or(String::new(), |until| format!(", until {}", day(until)));
+        rows.push(row(warm, format!("warm, {}{until}", show::cell(&warm["status"]))));
     }
     if rows.is_empty() {
         rows.push(row(live, show::cell(&projection["releases"][0]["state"])));
     }
     rows
+}
+
+/// A moment to the minute.
+fn day(moment: &str) -> String {
+    moment.get(..16).map_or_else(|| show::plain(moment), |minute| show::plain(&minute.replace('T', " ")))
 }
 
 /// Why a projection does not go on, why its newest release came to nothing, and what else its operator should know.
@@ -122,6 +129,15 @@ fn notes(projection: &Value) -> Vec<String> {
         notes.push(format!("release {} {ended}: {reason}{serves}{}", newest["release"], page(&newest["code"])));
     }
     let name = show::cell(&projection["name"]);
+    if projection["building"]["state"] == "held" {
+        let number = &projection["building"]["release"];
+        let mut releases = projection["releases"].as_array().into_iter().flatten();
+        let reason = releases.find(|record| record["release"] == *number).map(|record| show::cell(&record["reason"]));
+        notes.push(format!(
+            "release {number} is held: {}\n  `laterna diff {name}` shows what it changes, `laterna promote {name}` lets it serve, `laterna abort {name}` gives it up",
+            reason.unwrap_or_default()
+        ));
+    }
     match projection["paused"].as_str() {
         Some("builds") => notes.push(format!("builds are paused; `laterna resume {name}` lets them go on")),
         Some("everything") => notes.push(format!("it is paused; `laterna resume {name}` lets it go on")),

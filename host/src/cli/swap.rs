@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often a plain line says so.
 const LINE: Duration = Duration::from_secs(5);
 
-/// Waits until the release of an order serves, and says so; or says why it does not.
+/// Waits until the release of an order serves, or is held, and says so; or says why it does not.
 ///
 /// # Errors
 /// It does not serve: it never will, or builds are paused.
@@ -69,6 +69,16 @@ pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
     match record["state"].as_str() {
         Some("live") => {
             says(&format!("release {release} of `{name}` ({}) serves: {reason}", show::cell(&record["version"])));
+            if json {
+                println!("{projection}");
+            }
+            Ok(())
+        }
+        Some("held") => {
+            says(&format!("release {release} of `{name}` ({}) is held: {reason}", show::cell(&record["version"])));
+            says(&format!(
+                "  see what it changes: laterna diff {name}\n  let it serve:        laterna promote {name} --release {release}\n  give it up:          laterna abort {name} --release {release}"
+            ));
             if json {
                 println!("{projection}");
             }

@@ -102,6 +102,12 @@ fn outcome(out: &Path, file: &Path) -> Result<String, Failure> {
         match state.as_str() {
             "received" | "checked" | "building" | "verifying" | "returning" | "warm" | "retired" => {}
             "live" => return Ok(format!("release {number} of `{name}` serves")),
+            "held" => {
+                let reason = show::cell(&found["reason"]);
+                return Ok(format!(
+                    "release {number} of `{name}` is held: {reason}; `laterna diff {name}` shows what it changes"
+                ));
+            }
             _ => {
                 return Err(format!("release {number} of `{name}` is {state}: {}", show::cell(&found["reason"])).into());
             }

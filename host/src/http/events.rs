@@ -3,7 +3,8 @@
 use super::accept::{Accepted, Format};
 use super::answer::{self, page_url};
 use super::event_json::{OfferedEvent, check_stream, expected};
-use super::parameters::{Parameters, unfit};
+use super::feed::resumed;
+use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use super::streams::check_events;
 use super::{App, body, cloud_events, event_page, follow, import};
@@ -12,7 +13,7 @@ use crate::log::{Append, Expected, Filter, StreamAppend, Which};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -105,21 +106,10 @@ pub async fn get(
     let filter = Filter { which: Which::AllOf { types, categories, modules }, sight: caller.sight() };
     let accepted = Accepted::by(&headers);
     if accepted.follows {
-        let after = resumed(&headers)?.or(after).unwrap_or(0);
-        return Ok(follow::follow(app, caller, after, filter, accepted.format)?.into_response());
+        let after = resumed(&headers, "a position, from 0")?.or(after).unwrap_or(0);
+        return follow::follow(&app, caller, after, filter, accepted.format);
     }
     page(&app, after.unwrap_or(0), filter, limit, accepted.format).await
-}
-
-/// The position behind which a reader takes a feed up again.
-fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(seen) = headers.get("last-event-id").filter(|seen| !seen.is_empty()) else {
-        return Ok(None);
-    };
-    let position = seen.to_str().ok().and_then(|seen| seen.parse().ok());
-    // To begin from the start instead would show everything twice.
-    let no_position = || unfit("Last-Event-ID", &String::from_utf8_lossy(seen.as_bytes()), "a position, from 0");
-    position.ok_or_else(no_position).map(Some)
 }
 
 async fn page(app: &App, after: u64, filter: Filter, limit: usize, format: Format) -> Result<Response, Problem> {

@@ -4,15 +4,13 @@ use super::App;
 use super::accept::Format;
 use super::cloud_events::CloudEvent;
 use super::event_json::EventJson;
-use super::problem::{Code, Problem};
+use super::feed::{Source, feed};
+use super::problem::Problem;
 use crate::access::Caller;
 use crate::log::{Filter, StoredEvent};
-use axum::response::sse::{Event, Sse};
-use futures_util::stream::{self, Stream, StreamExt};
+use axum::response::{Response, sse::Event};
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 /// Events that are read from the log at once, and wait in memory for a slow reader.
@@ -22,66 +20,24 @@ const AHEAD_BYTES: usize = 1 << 20;
 
 /// The events behind `after`, each with its position as its id. A heartbeat carries the position reached where nothing was to be
 /// shown, so that a reader can come back to it.
-pub fn follow(
-    app: App,
-    caller: Caller,
-    after: u64,
-    filter: Filter,
-    format: Format,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let Ok(place) = Arc::clone(&app.host.followers).try_acquire_owned() else {
-        let most = app.config().followers;
-        return Err(Problem::new(Code::TooManyFollowers, format!("{most} feeds are followed; raise `followers`.")));
-    };
+pub fn follow(app: &App, caller: Caller, after: u64, filter: Filter, format: Format) -> Result<Response, Problem> {
     let head = app.host.log.watch_head();
-    let last_said = Instant::now();
-    // A comment first, so that the reader has the answer's head at once, and knows that it is connected.
-    let greeting = stream::once(async { Ok(Event::default().comment("following")) });
-    let follower = Follower {
-        app,
-        caller,
-        filter,
-        format,
-        through: after,
-        waiting: VecDeque::new(),
-        head,
-        last_said,
-        _place: place,
-    };
-    Ok(Sse::new(greeting.chain(stream::unfold(follower, |mut follower| async move {
-        let event = follower.next().await?;
-        Some((Ok(event), follower))
-    }))))
+    let events = Events { app: app.clone(), filter, format, through: after, waiting: VecDeque::new(), head };
+    feed(app, caller, events)
 }
 
-struct Follower {
+struct Events {
     app: App,
-    caller: Caller,
     filter: Filter,
     format: Format,
     /// The position up to which the log was looked at.
     through: u64,
     waiting: VecDeque<StoredEvent>,
     head: watch::Receiver<u64>,
-    last_said: Instant,
-    _place: OwnedSemaphorePermit,
 }
 
-impl Follower {
-    /// The next thing to say; `None` ends the feed, when the host stops, the reader's token is revoked, or the log fails.
-    async fn next(&mut self) -> Option<Event> {
-        let (host, caller) = (Arc::clone(&self.app.host), self.caller.clone());
-        let event = tokio::select! {
-            biased;
-            () = host.stop.cancelled() => None,
-            () = host.tokens.revoked(&caller) => None,
-            event = self.next_event() => event,
-        }?;
-        self.last_said = Instant::now();
-        Some(event)
-    }
-
-    async fn next_event(&mut self) -> Option<Event> {
+impl Source for Events {
+    async fn next(&mut self, heartbeat: Instant) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 let position = event.position.to_string();
@@ -91,7 +47,6 @@ impl Follower {
                     Format::CloudEvents => said.json_data(CloudEvent::new(&event, self.app.host.source())).ok(),
                 };
             }
-            let heartbeat = self.last_said + self.app.config().heartbeat;
             let visible = *self.head.borrow_and_update();
             if self.through < visible {
                 self.read_ahead(visible).await?;
@@ -107,7 +62,9 @@ impl Follower {
             }
         }
     }
+}
 
+impl Events {
     async fn read_ahead(&mut self, visible: u64) -> Option<()> {
         let (after, filter) = (self.through, self.filter.clone());
         let read = self.app.host.log.read(move |reader| reader.page(after, visible, &filter, AHEAD, AHEAD_BYTES)).await;

@@ -8,10 +8,12 @@
 //! * `admit`: what is done with every event that comes in, by whichever door, before it is offered to the log
 //! * `cloud_events`: events of other systems, coming in and going out
 //! * `accept`, `event_page`: what an answer with events is to be written as
+//! * `feed`: what feeds over server-sent events have in common
 //! * `streams`, `events`, `import`, `follow`: the log
 //! * `schemas`: what events are checked against
 //! * `projections`: how projections stand
 //! * `components`, `releases`: deploying them, and what operators ask of them
+//! * `steps`, `diff`: what becomes of releases, and what they change
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
 //! * `tables`, `queries`: reading them
 //! * `parked`: what they left out
@@ -24,9 +26,11 @@ mod answer;
 mod body;
 mod cloud_events;
 mod components;
+mod diff;
 mod event_json;
 mod event_page;
 mod events;
+mod feed;
 mod follow;
 mod guard;
 mod health;
@@ -41,6 +45,7 @@ mod reading;
 mod releases;
 mod routes;
 mod schemas;
+mod steps;
 mod streams;
 mod tables;
 mod tokens;

@@ -69,6 +69,8 @@ pub enum Code {
     TokenNotFound,
     /// There is no such parked sequence.
     ParkedNotFound,
+    /// No such release was compared.
+    DifferenceNotFound,
     /// There is nothing at this address.
     NotFound,
     /// The method is not for this address.
@@ -107,6 +109,7 @@ impl Code {
         Self::NotAllowed,
         Self::TokenNotFound,
         Self::ParkedNotFound,
+        Self::DifferenceNotFound,
         Self::NotFound,
         Self::MethodNotAllowed,
     ];
@@ -178,6 +181,7 @@ impl Code {
             Self::NotAllowed => ("not-allowed", StatusCode::FORBIDDEN, "Who asks may not do that"),
             Self::TokenNotFound => ("token-not-found", StatusCode::NOT_FOUND, "There is no such token"),
             Self::ParkedNotFound => ("parked-not-found", StatusCode::NOT_FOUND, "No such sequence is parked"),
+            Self::DifferenceNotFound => ("difference-not-found", StatusCode::NOT_FOUND, "No such release was compared"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing at this address"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not for this address")

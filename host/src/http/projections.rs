@@ -135,10 +135,7 @@ pub async fn summary(
         Some(warm) => with_end(app, component, serving(app, caller, warm).await?),
         None => Value::Null,
     };
-    let building = match component.candidate() {
-        Some(candidate) => building(app, caller, component, candidate).await?,
-        None => Value::Null,
-    };
+    let building = building_json(app, caller, component).await?;
     let parked = live["parked"].as_u64().unwrap_or(0);
     Ok(json!({
         "name": component.name,
@@ -191,7 +188,14 @@ async fn parked(caller: &Caller, serving: &Serving) -> Result<u64, Problem> {
     Ok(counted.map(|left| visible_events(is_inside, left)).sum())
 }
 
-/// How far a release is that is on its way to serve.
+/// How far the release is that is on its way to serve, if there is one.
+pub async fn building_json(app: &App, caller: &Caller, component: &Component) -> Result<Value, Problem> {
+    match component.candidate() {
+        Some(candidate) => building(app, caller, component, candidate).await,
+        None => Ok(Value::Null),
+    }
+}
+
 async fn building(app: &App, caller: &Caller, component: &Component, candidate: &Record) -> Result<Value, Problem> {
     let parked = match &component.building {
         Some(building) => parked(caller, building).await?,

@@ -110,7 +110,18 @@ pub fn check_read(caller: &Caller, component: &Component, serving: &Serving) -> 
     if may_read(caller, component, serving) {
         return Ok(());
     }
+    check_inside(caller, component)
+}
+
+/// Makes sure that who asks may read what is internal to a component's module.
+///
+/// # Errors
+/// They may not.
+pub fn check_inside(caller: &Caller, component: &Component) -> Result<(), Problem> {
     let Component { name, module, .. } = component;
+    if caller.is_inside(module) {
+        return Ok(());
+    }
     let detail = format!("`{name}` is internal to module `{module}`: ask with a token of that module");
     Err(Problem::new(Code::NotAllowed, detail))
 }

@@ -13,7 +13,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long a rollback is waited for where it is not said.
+/// How long a cutover is waited for where it is not said.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `POST /projections/{name}/rebuild?release=`: a new release of the same bytes, built from nothing.
@@ -67,33 +67,64 @@ pub async fn remove(
     Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &removed))
 }
 
-/// `POST /projections/{name}/rollback?release=&timeout=`: answers once the release before serves again. Where that takes longer, it is
-/// answered 202, and happens then.
+/// `POST /projections/{name}/rollback?release=&timeout=`: answers once the release before serves again.
 pub async fn roll_back(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let_serve(&app, &caller, &name, parameters, Ask::RollBack).await
+}
+
+/// `POST /projections/{name}/promote?release=&timeout=`: answers once the release that was held serves.
+pub async fn promote(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let_serve(&app, &caller, &name, parameters, Ask::Promote).await
+}
+
+/// `POST /projections/{name}/abort?release=`: gives up what is on its way to serve.
+pub async fn abort(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let release = parameters.take_as::<u64>("release", "the number of a release")?;
+    parameters.finish()?;
+    ask(&app, &caller, &name, Ask::Abort(release), StatusCode::OK).await
+}
+
+/// Has a release serve, and answers once it does. Where that takes longer than `timeout`, it is answered 202, and happens then.
+async fn let_serve(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    mut parameters: Parameters,
+    ask: impl FnOnce(Option<u64>) -> Ask,
+) -> Result<Response, Problem> {
     let patience = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
     let release = parameters.take_as::<u64>("release", "the number of a release")?;
     parameters.finish()?;
-    check_steers(&app, &caller, &name)?;
-    let ordered = app.host.releases.ask(&name, Ask::RollBack(release)).await;
-    let order = ordered.map_err(|error| taken(&app, error))?;
-    let has_ended = |component: &Component| {
-        component.release(order.release).is_none_or(|record| record.state != release::State::Returning)
-    };
-    app.host.releases.wait_for(&name, patience, has_ended).await;
-    let component = find_component(&app, &name)?;
+    check_steers(app, caller, name)?;
+    let order = app.host.releases.ask(name, ask(release)).await.map_err(|error| taken(app, error))?;
+    let is_under_way = |state| matches!(state, release::State::Returning | release::State::Verifying);
+    let has_ended =
+        |component: &Component| component.release(order.release).is_none_or(|record| !is_under_way(record.state));
+    app.host.releases.wait_for(name, patience, has_ended).await;
+    let component = find_component(app, name)?;
     let record = component.release(order.release);
     match record.map(|record| record.state) {
-        Some(release::State::Live) => answer_about(&app, &caller, &component, order, StatusCode::OK).await,
-        Some(release::State::Returning) => answer_about(&app, &caller, &component, order, StatusCode::ACCEPTED).await,
+        Some(release::State::Live) => answer_about(app, caller, &component, order, StatusCode::OK).await,
+        Some(state) if is_under_way(state) => answer_about(app, caller, &component, order, StatusCode::ACCEPTED).await,
         _ => {
             let reason =
-                record.map_or("it is gone", |record| told(&caller, record.internal_to.as_deref(), &record.reason));
-            let detail = format!("release {} of `{name}` does not serve again: {reason}", order.release);
+                record.map_or("it is gone", |record| told(caller, record.internal_to.as_deref(), &record.reason));
+            let detail = format!("release {} of `{name}` does not serve: {reason}", order.release);
             Err(Problem::new(Code::ReleaseUnfit, detail))
         }
     }

@@ -1,7 +1,8 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, components, events, health, pages, parked, projections, queries, releases, schemas, streams, tables, tokens,
+    App, components, diff, events, health, pages, parked, projections, queries, releases, schemas, steps, streams,
+    tables, tokens,
 };
 use crate::access::Role;
 use axum::handler::Handler;
@@ -50,6 +51,10 @@ pub fn all() -> Vec<Route> {
         post("/projections/{name}/parked/{sequence}/retry", "", DEPLOY, parked::retry),
         post("/projections/{name}/parked/{sequence}/discard", "", DEPLOY, parked::discard),
         post("/components", "name=&module=", DEPLOY, components::deploy),
+        get("/projections/{name}/releases", "release=&until=", STATUS, steps::show),
+        get("/projections/{name}/diff", "release=", STATUS, diff::show),
+        post("/projections/{name}/promote", "release=&timeout=", DEPLOY, releases::promote),
+        post("/projections/{name}/abort", "release=", DEPLOY, releases::abort),
         post("/projections/{name}/rebuild", "release=", DEPLOY, releases::rebuild),
         post("/projections/{name}/rollback", "release=&timeout=", DEPLOY, releases::roll_back),
         post("/projections/{name}/pause", "builds=", DEPLOY, releases::pause),

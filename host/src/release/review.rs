@@ -78,9 +78,7 @@ impl Steward {
             return Ok(());
         }
         let Some(component) = self.components.get(name).cloned() else { return Ok(()) };
-        let (Some(record), Some(green)) = (component.release(release), &component.building) else { return Ok(()) };
-        let (ruling, blue) = (record.ruling, component.live.as_deref());
-        let module = is_internal(blue, green).then(|| record.module.clone());
+        let Some(Record { ruling, module, .. }) = component.release(release) else { return Ok(()) };
         let hold = match reviewed {
             Err(unverified) => {
                 tracing::warn!(component = name, release, %unverified, "it could not be compared");
@@ -88,7 +86,7 @@ impl Steward {
                 Some(Hold { reason, internal_to: None })
             }
             Ok(difference) => {
-                let hold = why_held(ruling, &difference, module);
+                let hold = why_held(*ruling, &difference, module);
                 if let Some(record) = self.release_mut(name, release) {
                     record.difference = Some(Arc::new(difference));
                 }
@@ -187,8 +185,8 @@ fn wanted<'c>(
 }
 
 /// Why a release is held after it was compared, if it is.
-fn why_held(ruling: Ruling, difference: &Difference, module: Option<String>) -> Option<Hold> {
-    let parked = &difference.parked;
+fn why_held(ruling: Ruling, difference: &Difference, module: &str) -> Option<Hold> {
+    let (parked, module) = (&difference.parked, difference.internal.then(|| module.to_owned()));
     if parked.newly_sequences > 0 {
         return Some(held_for_parked(&parked.newly, parked.newly_sequences, module));
     }

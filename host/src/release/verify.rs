@@ -52,6 +52,8 @@ pub struct Difference {
     pub after: Side,
     /// Nothing differs: readers notice nothing.
     pub same: bool,
+    /// It is for readers of the component's module only.
+    pub internal: bool,
     /// What can be asked.
     pub surface: SurfaceDifference,
     /// What is in the tables.
@@ -258,6 +260,7 @@ impl Pair<'_> {
                 let is_one_position = before.position == after.position;
                 Ok(Difference {
                     same: is_one_position && content.is_same() && surface.is_same() && parked.is_same(),
+                    internal: is_internal(Some(self.before), self.after),
                     before,
                     after,
                     surface,
