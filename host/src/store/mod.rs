@@ -13,6 +13,7 @@
 //! * [`parked`]: what a read model leaves out
 //! * `query`: a read as rows of cells, bounded
 //! * [`cells`]: cells as JSON
+//! * [`compare`]: two read models compared, row by row
 //! * `files`: a store's files on the disk
 
 mod authorizer;
@@ -54,6 +55,9 @@ pub enum Error {
     /// The component's schema is not one that a read model may have.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// A thread cannot be started.
+    #[error("no thread for the read store: {0}")]
+    Thread(std::io::Error),
     /// The store was closed.
     #[error("the read store is closed")]
     Closed,

@@ -2,6 +2,7 @@
 
 use super::authorizer::Author;
 use super::connection::{self, Guarded};
+use super::meter::Meter;
 use super::query::{self, Bounds, ReadError, Rows};
 use super::schema::{self, Relation};
 use super::session::Session;
@@ -117,6 +118,12 @@ impl Store {
         Ok(Session::new(store, Author::Fold, &self.inner.limits))
     }
 
+    /// Bytes of the write-ahead log beside the file; 0 where there is none.
+    #[must_use]
+    pub fn wal_bytes(&self) -> u64 {
+        std::fs::metadata(files::beside(&self.inner.path, "-wal")).map_or(0, |file| file.len())
+    }
+
     /// Removes the file once the last one who reads or folds has let go of it.
     pub fn discard(&self) {
         self.inner.discarded.store(true, Ordering::Relaxed);
@@ -223,6 +230,11 @@ impl Snapshot {
 
     pub(super) fn connection(&self) -> Result<&Connection, Error> {
         self.store.as_ref().map(|store| &store.connection).ok_or(Error::Closed)
+    }
+
+    /// What its statements may use, also while one runs on another thread.
+    pub(super) fn meter(&self) -> Result<Meter, Error> {
+        self.store.as_ref().map(|store| store.meter.clone()).ok_or(Error::Closed)
     }
 
     /// Asks a question in SQL; parameters by name, without their `:`.

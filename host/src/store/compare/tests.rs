@@ -1,0 +1,652 @@
+//! Two stores are written, and their difference is told.
+
+use super::super::{Durability, Limits, Session, Store};
+use super::cursor::Side;
+use super::*;
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, params_from_iter};
+use serde_json::json;
+use std::collections::BTreeMap;
+use tempfile::TempDir;
+
+const SAMPLES: Samples = Samples { rows: 10, cell_bytes: 64, bytes: 1 << 20 };
+
+/// What abandons a comparison.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("nobody wants it")]
+    Unwanted,
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// A store with its writer, in a folder that goes with it.
+struct Written {
+    store: Store,
+    session: Session,
+    _folder: TempDir,
+}
+
+impl Written {
+    fn connection(&self) -> &Connection {
+        self.session.connection()
+    }
+
+    fn run(&self, sql: &str) {
+        self.connection().execute_batch(sql).unwrap_or_else(|error| unreachable!("{sql}: {error}"));
+    }
+}
+
+/// A store of this schema in which this SQL ran.
+fn store(ddl: &str, sql: &str) -> Written {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("1.db"), ddl, "it", &Limits::default()).expect("a store");
+    let session = store.fold(Durability::Building).expect("a session");
+    let side = Written { store, session, _folder: folder };
+    side.run(sql);
+    side
+}
+
+fn compared_within(before: &Written, after: &Written, samples: &Samples) -> Comparison {
+    let compared: Result<_, Error> = before.store.read_here(|before| {
+        after.store.read_here(|after| compare(before, after, samples, &mut |_| Ok::<_, Error>(())))
+    });
+    compared.expect("they are compared")
+}
+
+fn compared(before: &Written, after: &Written) -> Comparison {
+    compared_within(before, after, &SAMPLES)
+}
+
+fn counts(table: &TableComparison) -> (u64, u64, u64) {
+    (table.added, table.removed, table.changed)
+}
+
+const ORDERS: &str = "
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT NOT NULL, total REAL, note ANY, half REAL AS (total / 2)) STRICT;
+    CREATE TABLE lines (\"order\" TEXT, n INTEGER, data BLOB, PRIMARY KEY (\"order\", n)) STRICT, WITHOUT ROWID;
+    CREATE VIEW open_orders AS SELECT id FROM orders WHERE status = 'open';
+";
+
+#[test]
+fn each_difference_is_counted_and_shown_by_table() {
+    // Given two stores of one schema,
+    let before = store(
+        ORDERS,
+        "INSERT INTO orders VALUES (1, 'open', 1.0, NULL), (2, 'open', 2.0, 1), (3, 'paid', 3.0, 'x'), (5, 'open', -0.0, 5);
+         INSERT INTO lines VALUES ('a', 1, x'00'), ('a', 2, x'01');",
+    );
+    let after = store(
+        ORDERS,
+        "INSERT INTO orders VALUES (1, 'open', 1.0, NULL), (2, 'paid', 2.0, 1.0), (4, 'open', 4.0, x'ff'), (5, 'open', 0.0, 5);
+         INSERT INTO lines VALUES ('a', 1, x'00'), ('a', 2, x'01');",
+    );
+    // when they are compared,
+    let comparison = compared(&before, &after);
+    // then tables are told by name, without views and Laterna's own,
+    let names: Vec<_> = comparison.tables.iter().map(|table| table.table.as_str()).collect();
+    assert_eq!(names, ["lines", "orders"]);
+    let [lines, orders] = &comparison.tables[..] else { unreachable!("two tables") };
+    assert_eq!((counts(lines), &lines.samples), ((0, 0, 0), &SampleRows::default()));
+    assert_eq!(lines.before, lines.after);
+    assert_eq!(lines.key, ["order", "n"]);
+    assert_eq!(lines.before.as_ref().map(|content| content.rows), Some(2));
+    // each with its differences, also between 1 and 1.0,
+    assert_eq!(counts(orders), (1, 1, 1));
+    assert_ne!(orders.before, orders.after);
+    assert_eq!(
+        json!(orders.samples),
+        json!({
+            "added": [{"id": 4, "status": "open", "total": 4.0, "note": "/w==", "half": 2.0}],
+            "removed": [{"id": 3, "status": "paid", "total": 3.0, "note": "x", "half": 1.5}],
+            "changed": [{"key": {"id": 2}, "columns": {
+                "note": {"before": 1, "after": 1.0},
+                "status": {"before": "open", "after": "paid"},
+            }}],
+        })
+    );
+    assert!(!comparison.is_same());
+    assert!(compared(&before, &before).is_same());
+    // and it is the same when it was stored.
+    let stored = serde_json::to_string(&comparison).expect("JSON");
+    assert_eq!(serde_json::from_str::<Comparison>(&stored).expect("a comparison"), comparison);
+}
+
+#[test]
+fn cells_are_the_same_by_their_bits() {
+    let ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, v ANY) STRICT";
+    let cells = [
+        Cell::Null,
+        Cell::Integer(0),
+        Cell::Real(0.0),
+        Cell::Real(-0.0),
+        Cell::Text(String::new()),
+        Cell::Text("0".into()),
+        Cell::Blob(Vec::new()),
+        Cell::Blob(b"0".into()),
+        Cell::Text("0\0".into()),
+        Cell::Integer((1 << 53) + 1),
+        Cell::Real(9_007_199_254_740_992.0),
+    ];
+    let sides = cells.each_ref().map(|cell| {
+        let side = store(ddl, "");
+        side.connection().execute("INSERT INTO t VALUES (1, ?1)", [cell]).expect("a row");
+        side
+    });
+    for (before, one) in sides.iter().zip(&cells) {
+        for (after, other) in sides.iter().zip(&cells) {
+            let same = format!("{one:?}") == format!("{other:?}");
+            let comparison = compared(before, after);
+            assert_eq!(comparison.is_same(), same, "{one:?} and {other:?}");
+            assert_eq!(counts(&comparison.tables[0]), (0, 0, u64::from(!same)), "{one:?} and {other:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_are_the_same_where_sqlite_says_so() {
+    let ddl = "CREATE TABLE t (k ANY PRIMARY KEY) STRICT, WITHOUT ROWID";
+    let before = store(ddl, "INSERT INTO t VALUES (1), (2.5), ('1'), (x'31')");
+    let after = store(ddl, "INSERT INTO t VALUES (1.0), (2.5), ('1'), (x'31')");
+    let comparison = compared(&before, &after);
+    assert_eq!(counts(&comparison.tables[0]), (0, 0, 1));
+    assert_eq!(
+        json!(comparison.tables[0].samples.changed),
+        json!([{"key": {"k": 1.0}, "columns": {"k": {"before": 1, "after": 1.0}}}])
+    );
+    // Not where only the table's collation says so: a key that is written otherwise is another one.
+    let ddl = "CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY) STRICT, WITHOUT ROWID";
+    let before = store(ddl, "INSERT INTO t VALUES ('a'), ('B'), ('c')");
+    let after = store(ddl, "INSERT INTO t VALUES ('A'), ('B'), ('c')");
+    assert_eq!(counts(&compared(&before, &after).tables[0]), (1, 1, 0));
+}
+
+#[test]
+fn columns_that_are_on_one_side_only_are_told_and_not_judged() {
+    let before = store(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, old TEXT, kept TEXT, gone TEXT) STRICT",
+        "INSERT INTO t VALUES (1, 'a', 'b', 'c'), (2, 'a', 'b', 'c'), (3, 'a', 'b', 'c')",
+    );
+    let after = store(
+        "CREATE TABLE t (kept TEXT, id INTEGER PRIMARY KEY, new TEXT) STRICT",
+        "INSERT INTO t VALUES ('b', 1, 'd'), ('B', 2, 'd'), ('b', 4, 'd')",
+    );
+    let comparison = compared(&before, &after);
+    let table = &comparison.tables[0];
+    assert_eq!(
+        (&table.columns_only_before[..], &table.columns_only_after[..]),
+        (&["old".to_owned(), "gone".to_owned()][..], &["new".to_owned()][..])
+    );
+    assert!(table.comparable);
+    assert_eq!(counts(table), (1, 1, 1));
+    assert_eq!(
+        json!(table.samples),
+        json!({
+            "added": [{"kept": "b", "id": 4, "new": "d"}],
+            "removed": [{"id": 3, "old": "a", "kept": "b", "gone": "c"}],
+            "changed": [{"key": {"id": 2}, "columns": {"kept": {"before": "b", "after": "B"}}}],
+        })
+    );
+    // Also where no row differs in what is common, the content is another one,
+    let empty = |columns: &str| store(&format!("CREATE TABLE t (id INTEGER PRIMARY KEY{columns}) STRICT"), "");
+    assert!(!compared(&empty(""), &empty(", n TEXT")).is_same());
+    // but not for the order in which columns were declared.
+    assert!(compared(&empty(", m TEXT, n TEXT"), &empty(", n TEXT, m TEXT")).is_same());
+}
+
+#[test]
+fn rows_are_not_matched_by_different_keys() {
+    let table = |key: &str| format!("CREATE TABLE t (a TEXT, b TEXT, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID");
+    let rows = "INSERT INTO t VALUES ('1', '2'), ('2', '1')";
+    let by = |key: &str| store(&table(key), rows);
+    for (before, after, key) in [("a", "b", &["b"][..]), ("a, b", "b, a", &["b", "a"]), ("a", "a, b", &["a", "b"])] {
+        let comparison = compared(&by(before), &by(after));
+        let table = &comparison.tables[0];
+        assert!(!table.comparable && !comparison.is_same(), "{before} and {after}");
+        assert_eq!((counts(table), &table.samples), ((0, 0, 0), &SampleRows::default()));
+        assert_eq!(table.key, key);
+        let rows = [&table.before, &table.after].map(|content| content.as_ref().map(|content| content.rows));
+        assert_eq!(rows, [Some(2), Some(2)]);
+    }
+    // The direction of a key is no part of it.
+    assert!(compared(&by("a"), &by("a DESC")).is_same());
+}
+
+#[test]
+fn a_table_on_one_side_was_added_or_removed_as_a_whole() {
+    let ddl = "CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER) STRICT, WITHOUT ROWID";
+    let (with, without) = (store(ddl, "INSERT INTO t VALUES ('b', 1), ('a', 2)"), store("", ""));
+    let rows = json!([{"id": "a", "n": 2}, {"id": "b", "n": 1}]);
+    let comparison = compared(&without, &with);
+    let table = &comparison.tables[0];
+    assert_eq!((counts(table), &table.before, table.comparable), ((2, 0, 0), &None, true));
+    assert_eq!(json!(table.samples), json!({"added": rows, "removed": [], "changed": []}));
+    assert!(!comparison.is_same());
+    let comparison = compared(&with, &without);
+    let table = &comparison.tables[0];
+    assert_eq!((counts(table), &table.after, &table.key[..]), ((0, 2, 0), &None, &["id".to_owned()][..]));
+    assert_eq!(json!(table.samples), json!({"added": [], "removed": rows, "changed": []}));
+    // Also without rows.
+    let empty = store(ddl, "");
+    assert!(!compared(&without, &empty).is_same());
+    assert!(compared(&empty, &empty).is_same());
+    assert_eq!(compared(&without, &without), Comparison { tables: Vec::new() });
+}
+
+#[test]
+fn samples_are_within_their_limits() {
+    let ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, v ANY) STRICT; CREATE TABLE u (id INTEGER PRIMARY KEY) STRICT";
+    let rows = |from: u64, to: u64, value: &str| {
+        format!(
+            "WITH RECURSIVE n (id) AS (SELECT {from} UNION ALL SELECT id + 1 FROM n WHERE id < {to})
+             INSERT INTO t SELECT id, {value} FROM n; INSERT INTO u SELECT id FROM t;"
+        )
+    };
+    let before = store(ddl, &rows(1, 200, "'a'"));
+    let after = store(ddl, &rows(101, 300, "'b'"));
+    let table = &compared_within(&before, &after, &Samples { rows: 3, ..SAMPLES }).tables[0];
+    assert_eq!(counts(table), (100, 100, 100));
+    let SampleRows { added, removed, changed } = &table.samples;
+    let ids = |rows: &[Map<String, Value>]| rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (ids(added), ids(removed), changed.len()),
+        (vec![json!(201), json!(202), json!(203)], vec![json!(1), json!(2), json!(3)], 3)
+    );
+    // All of them together are bounded, too.
+    let comparison = compared_within(&before, &after, &Samples { rows: 100, bytes: 1_000, ..SAMPLES });
+    let bytes: usize = comparison.tables.iter().map(|table| json!(table.samples).to_string().len()).sum();
+    assert!((900..1_300).contains(&bytes), "{bytes}");
+    // Without room for any, they are counted all the same.
+    let none = compared_within(&before, &after, &Samples { rows: 0, cell_bytes: 0, bytes: 0 });
+    assert_eq!((counts(&none.tables[0]), &none.tables[0].samples), ((100, 100, 100), &SampleRows::default()));
+}
+
+#[test]
+fn long_cells_are_cut_where_they_begin_to_differ() {
+    let ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, v ANY) STRICT";
+    let cells = |before: Cell, after: Cell| {
+        let sides = [before, after].map(|cell| {
+            let side = store(ddl, "");
+            side.connection().execute("INSERT INTO t VALUES (1, ?1)", [cell]).expect("a row");
+            side
+        });
+        let comparison = compared_within(&sides[0], &sides[1], &Samples { cell_bytes: 8, ..SAMPLES });
+        let cell = &comparison.tables[0].samples.changed[0].columns["v"];
+        let said = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
+        (said(&cell.before), said(&cell.after))
+    };
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let told = |before: &str, after: &str| (before.to_owned(), after.to_owned());
+    assert_eq!(cells(text("abcdefgh"), text("abcdefghi")), told("abcdefgh", "…efghi (9 bytes)"));
+    assert_eq!(cells(text("xbcdefghi"), text("abcdefghi")), told("xbcdefgh… (9 bytes)", "abcdefgh… (9 bytes)"));
+    let long = |middle: &str| text(&format!("{}{middle}{}", "a".repeat(1_000), "z".repeat(1_000)));
+    assert_eq!(cells(long("1"), long("2")), told("…aaaa1zzz… (2001 bytes)", "…aaaa2zzz… (2001 bytes)"));
+    // No character is cut in two.
+    assert_eq!(cells(text("ääääää1"), text("x")), told("ääää… (13 bytes)", "x"));
+    assert_eq!(cells(text("aääääää"), text("x")), told("aäää… (13 bytes)", "x"));
+    let blob = |bytes: &[u8]| Cell::Blob(bytes.to_vec());
+    assert_eq!(cells(blob(b"12345678"), blob(b"123456789")), told("MTIzNDU2Nzg=", "…NTY3ODk= (9 bytes)"));
+    assert_eq!(cells(blob(&[0; 20]), blob(&[1; 20])), told("AAAAAAAAAAA=… (20 bytes)", "AQEBAQEBAQE=… (20 bytes)"));
+}
+
+#[test]
+fn texts_may_hold_any_bytes() {
+    let ddl = "CREATE TABLE t (k TEXT PRIMARY KEY, v TEXT) STRICT, WITHOUT ROWID";
+    let before = store(ddl, "INSERT INTO t VALUES (CAST(x'ff00fe' AS TEXT), CAST(x'610062' AS TEXT))");
+    let after = store(ddl, "INSERT INTO t VALUES (CAST(x'ff00fe' AS TEXT), CAST(x'6100ff' AS TEXT))");
+    let comparison = compared(&before, &after);
+    assert_eq!(
+        json!(comparison.tables[0].samples.changed),
+        json!([{"key": {"k": "\u{fffd}\0\u{fffd}"}, "columns": {"v": {"before": "a\0b", "after": "a\0\u{fffd}"}}}])
+    );
+}
+
+#[test]
+fn keys_of_bytes_are_walked_without_sorting() {
+    for (columns, sorted) in [
+        ("k INTEGER PRIMARY KEY, v TEXT) STRICT", false),
+        ("v TEXT, k TEXT PRIMARY KEY) STRICT, WITHOUT ROWID", false),
+        ("k TEXT, n INTEGER, v TEXT, PRIMARY KEY (n, k)) STRICT, WITHOUT ROWID", false),
+        ("k ANY, n BLOB, v TEXT, PRIMARY KEY (k DESC, n DESC)) STRICT, WITHOUT ROWID", false),
+        ("k TEXT COLLATE NOCASE PRIMARY KEY, v TEXT) STRICT, WITHOUT ROWID", true),
+        ("k TEXT, n INTEGER, PRIMARY KEY (k DESC, n)) STRICT, WITHOUT ROWID", true),
+    ] {
+        let side = store(&format!("CREATE TABLE t ({columns}; CREATE INDEX i ON t (k DESC)"), "");
+        let side = Side { connection: side.connection(), relation: &side.store.relations()[0] };
+        let sql = format!("EXPLAIN QUERY PLAN {}", side.sql());
+        let mut plan = side.connection.prepare(&sql).expect("a plan");
+        let steps = plan.query_map([], |row| row.get::<_, String>(3)).expect("its steps");
+        let steps: Vec<String> = steps.collect::<Result<_, _>>().expect("its steps");
+        assert_eq!(steps.iter().any(|step| step.contains("TEMP B-TREE")), sorted, "{columns}: {steps:?}");
+    }
+}
+
+/// Tables with keys of all kinds, before; of one more column is known how to write it after.
+const KINDS: [(&str, &str, &[&str]); 5] = [
+    ("a", "k ANY, v ANY, w TEXT, PRIMARY KEY (k)", &["k", "v", "w"]),
+    ("b", "v BLOB, k TEXT COLLATE NOCASE, n INTEGER, w REAL, PRIMARY KEY (k, n DESC)", &["v", "k", "n", "w"]),
+    ("c", "a REAL, b BLOB, v ANY, g ANY AS (v), s TEXT AS (hex(b)) STORED, PRIMARY KEY (a DESC, b)", &["a", "b", "v"]),
+    ("d", "k ANY COLLATE RTRIM, l ANY, w INTEGER, PRIMARY KEY (l DESC, k DESC)", &["k", "l", "w"]),
+    ("e", "n INTEGER PRIMARY KEY, v ANY, w TEXT", &["n", "v", "w"]),
+];
+
+fn ddl(kinds: &[(&str, &str, &[&str])]) -> String {
+    let tables = kinds.iter().map(|(name, columns, _)| {
+        let rowid = if *name == "e" { "" } else { ", WITHOUT ROWID" };
+        format!("CREATE TABLE {name} ({columns}) STRICT{rowid};")
+    });
+    tables.collect()
+}
+
+/// A cell that such a column takes, often one that was there already.
+fn cell(random: &mut fastrand::Rng, column: &str) -> Cell {
+    let integers = [0, 1, -1, 7, (1 << 53) - 1, 1 << 53, (1 << 53) + 1, i64::MAX, i64::MAX - 1, i64::MIN];
+    let reals = [
+        0.0,
+        -0.0,
+        1.0,
+        0.5,
+        9_007_199_254_740_992.0,
+        9_223_372_036_854_775_808.0,
+        -9_223_372_036_854_775_808.0,
+        f64::INFINITY,
+    ];
+    let texts = ["", "a", "A", "a ", "ab", "AB", "ä", "\0", "z\0y"];
+    let integer = |random: &mut fastrand::Rng| Cell::Integer(integers[random.usize(..integers.len())]);
+    let real = |random: &mut fastrand::Rng| Cell::Real(reals[random.usize(..reals.len())]);
+    let text = |random: &mut fastrand::Rng| Cell::Text(texts[random.usize(..texts.len())].to_owned());
+    let blob = |random: &mut fastrand::Rng| Cell::Blob(vec![random.u8(..); random.usize(..3)]);
+    match column {
+        "n" => integer(random),
+        "w" => Cell::Null,
+        "a" => real(random),
+        "b" => blob(random),
+        _ if column == "k" && random.bool() => text(random),
+        _ => match random.u8(..4) {
+            0 => integer(random),
+            1 => real(random),
+            2 => text(random),
+            _ => blob(random),
+        },
+    }
+}
+
+/// A row for a table; the table may refuse it.
+fn row(random: &mut fastrand::Rng, table: &str, columns: &[&str]) -> Vec<Cell> {
+    let of_type = |random: &mut fastrand::Rng, column: &str| match (table, column) {
+        ("b", "k") | ("a" | "e", "w") => cell_where(random, |cell| matches!(cell, Cell::Text(_))),
+        ("b", "v") => cell(random, "b"),
+        ("b", "w") => cell(random, "a"),
+        ("d", "w") => cell(random, "n"),
+        _ => cell(random, column),
+    };
+    let cells = columns.iter().map(|column| {
+        let key = matches!(*column, "k" | "l" | "n" | "a") || (table, *column) == ("c", "b");
+        if !key && random.u8(..4) == 0 { Cell::Null } else { of_type(random, column) }
+    });
+    cells.collect()
+}
+
+fn cell_where(random: &mut fastrand::Rng, wanted: impl Fn(&Cell) -> bool) -> Cell {
+    loop {
+        let cell = cell(random, "any");
+        if wanted(&cell) {
+            return cell;
+        }
+    }
+}
+
+fn insert(side: &Written, table: &str, columns: &[&str], rows: &[Vec<Cell>]) {
+    let places: Vec<_> = (1..=columns.len()).map(|place| format!("?{place}")).collect();
+    let sql = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({})", columns.join(", "), places.join(", "));
+    let mut insert = side.connection().prepare(&sql).expect("an insert");
+    for row in rows {
+        insert.execute(params_from_iter(row)).unwrap_or_else(|error| unreachable!("{table} {row:?}: {error}"));
+    }
+}
+
+/// A table as a plain map: rows by key, a row as its cells by column, each as Rust writes it.
+type Plain = BTreeMap<Vec<String>, BTreeMap<String, String>>;
+
+fn plain(side: &Written, table: &str) -> Plain {
+    let relations = side.store.relations();
+    let relation = relations.iter().find(|relation| relation.name == table).expect("the table");
+    let mut all = side.connection().prepare(&format!("SELECT * FROM {table}")).expect("a question");
+    let rows = all.query_map([], |row| {
+        let mut cells = BTreeMap::new();
+        let mut key = BTreeMap::new();
+        for (place, column) in relation.columns.iter().enumerate() {
+            let cell = Cell::try_from(row.get_ref(place)?).expect("a cell");
+            key.insert(column.name.clone(), plain_key(&cell));
+            cells.insert(column.name.clone(), format!("{cell:?}"));
+        }
+        Ok((relation.key.iter().map(|column| key[column].clone()).collect(), cells))
+    });
+    rows.expect("rows").collect::<Result<_, _>>().expect("rows")
+}
+
+/// Equal where SQLite says so.
+fn plain_key(cell: &Cell) -> String {
+    match cell {
+        Cell::Real(real) if real.fract() == 0.0 && real.abs() < 9_223_372_036_854_775_808.0 => {
+            format!("{:?}", Cell::Integer(*real as i64))
+        }
+        Cell::Real(real) if *real == -9_223_372_036_854_775_808.0 => format!("{:?}", Cell::Integer(i64::MIN)),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Added, removed and changed rows, in the plainest way.
+fn plainly(before: &Plain, after: &Plain) -> (u64, u64, u64) {
+    let missing = |one: &Plain, other: &Plain| one.keys().filter(|key| !other.contains_key(*key)).count() as u64;
+    let changed = before.iter().filter(|(key, row)| {
+        let other = after.get(*key);
+        other.is_some_and(|other| row.iter().any(|(column, cell)| other.get(column).is_some_and(|other| other != cell)))
+    });
+    (missing(after, before), missing(before, after), changed.count() as u64)
+}
+
+#[test]
+fn random_stores_are_compared_as_a_plain_map_would() {
+    let seed = fastrand::u64(..);
+    eprintln!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut seen = (0, 0, 0, 0);
+    for round in 0..60 {
+        // Given random rows, on the other side some of them, some of them changed, and some others, in another order,
+        let mut kinds_after = KINDS;
+        if round % 3 == 2 {
+            kinds_after[0] = ("a", "u INTEGER, v ANY, k ANY, PRIMARY KEY (k)", &["k", "v"]);
+            kinds_after[4] = ("e", "v ANY, n INTEGER PRIMARY KEY, w TEXT, z ANY AS (v)", &["n", "v", "w"]);
+        }
+        let (before, again, after) = (store(&ddl(&KINDS), ""), store(&ddl(&KINDS), ""), store(&ddl(&kinds_after), ""));
+        for ((table, _, columns), (_, _, columns_after)) in KINDS.into_iter().zip(kinds_after) {
+            let mut rows: Vec<_> = (0..random.usize(..40)).map(|_| row(&mut random, table, columns)).collect();
+            insert(&before, table, columns, &rows);
+            let mut kept = rows.clone();
+            if round % 5 != 0 {
+                kept.retain(|_| random.u8(..8) > 0);
+                for row in &mut kept {
+                    if random.u8(..4) > 0 {
+                        continue;
+                    }
+                    let others = self::row(&mut random, table, columns);
+                    let place = random.usize(..row.len());
+                    row[place].clone_from(&others[place]);
+                }
+                kept.extend((0..random.usize(..8)).map(|_| row(&mut random, table, columns)));
+                random.shuffle(&mut kept);
+            }
+            for row in &mut kept {
+                row.truncate(columns_after.len());
+            }
+            insert(&after, table, columns_after, &kept);
+            // What is there once, in any order: of keys that are the same the first one stays.
+            let mut written: Vec<_> = rows.drain(..).collect();
+            let mut unique = Vec::new();
+            let probe = store(&ddl(&KINDS), "");
+            for row in written.drain(..) {
+                insert(&probe, table, columns, std::slice::from_ref(&row));
+                if probe.connection().changes() == 1 {
+                    unique.push(row);
+                }
+            }
+            random.shuffle(&mut unique);
+            insert(&again, table, columns, &unique);
+        }
+        // when they are compared, then it comes to what the plain way comes to,
+        let comparison = compared(&before, &after);
+        assert_eq!(comparison.tables.len(), KINDS.len());
+        for table in &comparison.tables {
+            let (left, right) = (plain(&before, &table.table), plain(&after, &table.table));
+            let context = || format!("seed {seed}, round {round}: {table:#?}\n{left:#?}\n{right:#?}");
+            assert!(table.comparable);
+            assert_eq!(counts(table), plainly(&left, &right), "{}", context());
+            assert_eq!(table.before.as_ref().map(|content| content.rows), Some(left.len() as u64));
+            assert_eq!(table.after.as_ref().map(|content| content.rows), Some(right.len() as u64));
+            let same_columns = table.columns_only_before.is_empty() && table.columns_only_after.is_empty();
+            assert_eq!(table.before == table.after, same_columns && left == right, "{}", context());
+            seen = (
+                seen.0 + table.added,
+                seen.1 + table.removed,
+                seen.2 + table.changed,
+                seen.3 + u64::from(table.before == table.after),
+            );
+        }
+        // and the order in which rows were written is no part of it.
+        assert!(compared(&before, &again).is_same(), "seed {seed}, round {round}");
+    }
+    assert!(seen.0 > 100 && seen.1 > 100 && seen.2 > 100 && seen.3 > 20, "{seen:?}");
+}
+
+/// Columns as a read model of orders has them.
+const MANY: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, status TEXT NOT NULL, total INTEGER NOT NULL, \
+    share REAL NOT NULL, note TEXT) STRICT";
+
+fn many(rows: u64) -> String {
+    format!(
+        "BEGIN;
+         WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < {rows})
+         INSERT INTO t SELECT id, 'customer-' || (id % 9973), 'delivered', id * 100, id / 7.0, NULL FROM n;
+         COMMIT;"
+    )
+}
+
+#[test]
+fn a_million_rows_are_compared_in_little_memory() {
+    // Given two stores of a million rows that differ in a few,
+    const ROWS: u64 = 1_000_000;
+    let (before, after) = (store(MANY, &many(ROWS)), store(MANY, &many(ROWS)));
+    before.run("DELETE FROM t WHERE id % 10007 = 0");
+    after.run("UPDATE t SET note = 'late' WHERE id % 5003 = 1; DELETE FROM t WHERE id % 20011 = 5");
+    let count = |side: &Written, rows: &str| -> u64 {
+        let sql = format!("SELECT count(*) FROM t WHERE {rows}");
+        side.connection().query_one(&sql, [], |row| row.get::<_, i64>(0)).expect("a count").cast_unsigned()
+    };
+    let expected = (
+        count(&after, "id % 10007 = 0"),
+        count(&before, "id % 20011 = 5"),
+        count(&after, "note = 'late' AND id % 10007 <> 0"),
+    );
+    assert!(expected.0 > 90 && expected.1 > 45 && expected.2 > 190, "{expected:?}");
+    let rows = count(&before, "1") + count(&after, "1");
+    // when they are compared,
+    let started = std::time::Instant::now();
+    let mut told = Vec::new();
+    let most_before = most_memory();
+    let comparison: Result<_, Error> = before.store.read_here(|before| {
+        after.store.read_here(|after| {
+            compare(before, after, &SAMPLES, &mut |rows| {
+                told.push(rows);
+                Ok::<_, Error>(())
+            })
+        })
+    });
+    let comparison = comparison.expect("they are compared");
+    let grown = most_before.and_then(|before| Some(most_memory_since()?.saturating_sub(before)));
+    eprintln!("{:.0} rows/s, {grown:?} KiB more", rows as f64 / started.elapsed().as_secs_f64());
+    // then all differences are found,
+    let table = &comparison.tables[0];
+    assert_eq!(counts(table), expected);
+    let SampleRows { added, removed, changed } = &table.samples;
+    assert_eq!((added.len(), removed.len(), changed.len()), (SAMPLES.rows, SAMPLES.rows, SAMPLES.rows));
+    // it was asked all the while whether to go on,
+    assert!(told.is_sorted() && told.last() == Some(&rows), "{:?}", told.last());
+    assert!(told.windows(2).all(|told| told[1] - told[0] <= 1_000));
+    // and memory did not grow with the rows. Other tests may run beside it, so it is generous.
+    assert!(grown.is_none_or(|kib| kib < 64 << 10), "{grown:?} KiB");
+}
+
+/// Begins to measure how much memory there is at most, in KiB: what there is now. `None` where that cannot be done.
+fn most_memory() -> Option<u64> {
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    most_memory_since()
+}
+
+fn most_memory_since() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
+#[test]
+fn whoever_asked_may_abandon_it() {
+    let (before, after) = (store(MANY, &many(100_000)), store(MANY, &many(100_000)));
+    for most in [0, 1_000, 150_000] {
+        // When it is not wanted any more at some row,
+        let mut asked_since = 0;
+        let abandoned: Result<Comparison, Stop> = before.store.read_here(|before| {
+            after.store.read_here(|after| {
+                let compared = compare(before, after, &SAMPLES, &mut |rows| {
+                    asked_since += u32::from(rows >= most);
+                    if rows >= most { Err(Stop::Unwanted) } else { Ok(()) }
+                });
+                // then it ends with that, and the snapshots can be read on.
+                let bounds = super::super::Bounds { rows: 1, bytes: 100, time: Duration::from_secs(60) };
+                for snapshot in [before, after] {
+                    let count = snapshot.query("SELECT count(*) FROM t", &[], &bounds).expect("an answer");
+                    assert_eq!(count.rows, [[Cell::Integer(100_000)]]);
+                }
+                compared
+            })
+        });
+        assert!(matches!(abandoned, Err(Stop::Unwanted)), "{abandoned:?}");
+        assert_eq!(asked_since, 1);
+    }
+    // And the stores are as they were.
+    before.run("INSERT INTO t VALUES (0, '', '', 0, 0.0, NULL)");
+    assert_eq!(counts(&compared(&before, &after).tables[0]), (0, 1, 0));
+}
+
+#[test]
+fn a_sort_is_abandoned_too() {
+    // Given tables that SQLite has to sort before it answers a row,
+    let ddl = "CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, v TEXT) STRICT, WITHOUT ROWID";
+    let rows = "
+        WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 400000)
+        INSERT INTO t SELECT printf('%08d', id), printf('%.*c', 100, 'v') FROM n;";
+    let (before, after) = (store(ddl, rows), store(ddl, ""));
+    let compare_until = |wanted: &mut dyn FnMut(u64) -> Result<(), Stop>| -> Result<Comparison, Stop> {
+        before.store.read_here(|before| after.store.read_here(|after| compare(before, after, &SAMPLES, wanted)))
+    };
+    // when it is not wanted any more before the first row, then it ends with that.
+    let abandoned = compare_until(&mut |rows| {
+        assert_eq!(rows, 0);
+        Err(Stop::Unwanted)
+    });
+    assert!(matches!(abandoned, Err(Stop::Unwanted)), "{abandoned:?}");
+    let whole = compare_until(&mut |_| Ok(())).expect("it is compared");
+    assert_eq!(counts(&whole.tables[0]), (0, 400_000, 0));
+}
+
+#[test]
+fn the_bytes_of_the_write_ahead_log_are_known() {
+    let side = store("CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT", "INSERT INTO t VALUES (1)");
+    let written = side.store.wal_bytes();
+    assert!(written > 4_096, "{written}");
+    side.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_eq!(side.store.wal_bytes(), 0);
+    let Written { store, session, _folder } = side;
+    drop(session);
+    store.rest();
+    assert_eq!(store.wal_bytes(), 0);
+}
