@@ -146,12 +146,6 @@ impl Store {
         self.inner.progress.send_replace(progress);
     }
 
-    /// Bytes of the write-ahead log beside the file.
-    #[must_use]
-    pub fn wal_bytes(&self) -> u64 {
-        std::fs::metadata(files::beside(&self.inner.path, "-wal")).map_or(0, |wal| wal.len())
-    }
-
     /// Closes the readers at rest, so that the one who folds goes last: it brings what is in the write-ahead log into the file.
     pub fn rest(&self) {
         self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
