@@ -72,6 +72,17 @@ impl Client {
         recorded(&answer.json(), release).expect("it was there")
     }
 
+    /// Waits until a release serves, and promotes it where it is held.
+    pub fn promote_held(&self, projection: &str, release: u64) {
+        let answer = self.wait_for(&format!("/projections/{projection}"), |answer| {
+            let state = |record: Value| record["state"] == "live" || record["state"] == "held";
+            answer.status == 200 && recorded(&answer.json(), release).is_some_and(state)
+        });
+        if recorded(&answer.json(), release).expect("it was there")["state"] == "held" {
+            self.order(projection, &format!("promote?release={release}")).ok();
+        }
+    }
+
     /// Gives an order about a projection.
     pub fn order(&self, projection: &str, order: &str) -> Answer {
         self.post(&format!("/projections/{projection}/{order}"), &Value::Null)

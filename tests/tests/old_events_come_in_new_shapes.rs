@@ -122,7 +122,10 @@ fn users_of_both_times_have_accounts() {
     server.import(&created(66, 1)).ok();
     assert_eq!(accounts(&server).len(), 65);
     server.order("accounts", "rebuild").ok();
-    server.wait_for_release("accounts", 4, "live");
+    // It sets aside again what came before the upcaster, which its operator has to know of.
+    let held = server.wait_for_release("accounts", 4, "held");
+    assert!(held["reason"].as_str().expect("text").contains("it leaves events of 44 sequences out"), "{held}");
+    server.order("accounts", "promote").ok();
     assert_eq!(feeds(&server, "accounts"), json!([]));
 }
 
@@ -156,7 +159,8 @@ fn steps_chain_and_drop_and_fail_for_the_event_alone() {
         }
         let is_fed = |answer: &laterna_tests::Answer| {
             let fed = answer.json()["releases"][0]["upcasters"].as_array().map_or(0, Vec::len);
-            fed == 2 && answer.json()["releases"][0]["state"] == "live"
+            fed == 2
+                && (answer.json()["releases"][0]["state"] == "live" || answer.json()["releases"][0]["state"] == "held")
         };
         let lines = [
             shifted("a", 1, &json!({})),
@@ -174,7 +178,9 @@ fn steps_chain_and_drop_and_fail_for_the_event_alone() {
         ];
         server.import(&lines.join("\n")).ok();
         for name in ["to-3", "newest"] {
-            server.wait_for(&format!("/projections/{name}"), is_fed);
+            // With one upcaster some fail that did not without: those are held.
+            let shown = server.wait_for(&format!("/projections/{name}"), is_fed).ok();
+            server.promote_held(name, shown["releases"][0]["release"].as_u64().expect("a number"));
         }
         let expected = |ways: &[(u64, &str)]| ways.iter().map(|(at, way)| (*at, (*way).to_owned())).collect::<Vec<_>>();
         assert_eq!(
@@ -272,7 +278,8 @@ fn a_bad_upcaster_is_refused_or_harms_only_what_it_feeds() {
     {
         data.drop_bytes("good", &shifting(&json!({ "name": "good", "steps": [["Shifted", 1]], "lies": lies })));
         release += 1;
-        server.wait_for_release("counter", release, "live");
+        // What one leaves out and the one before did not, its operator has to know of.
+        server.promote_held("counter", release);
         let left = server.get("/projections/counter/parked").ok()["parked"].clone();
         assert!(left[0]["reason"].as_str().expect("text").contains(words), "{left}");
     }

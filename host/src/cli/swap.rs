@@ -76,8 +76,11 @@ pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
         }
         Some("held") => {
             says(&format!("release {release} of `{name}` ({}) is held: {reason}", show::cell(&record["version"])));
+            if !projection["live"].is_null() {
+                says(&format!("  see what it changes: laterna diff {name}"));
+            }
             says(&format!(
-                "  see what it changes: laterna diff {name}\n  let it serve:        laterna promote {name} --release {release}\n  give it up:          laterna abort {name} --release {release}"
+                "  let it serve:        laterna promote {name} --release {release}\n  give it up:          laterna abort {name} --release {release}"
             ));
             if json {
                 println!("{projection}");

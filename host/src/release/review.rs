@@ -196,7 +196,7 @@ fn why_held(ruling: Ruling, difference: &Difference, module: &str) -> Option<Hol
         Policy::HoldIfDifferent => !difference.same,
     };
     let internal_to = module.or_else(|| parked.internal_to().map(str::to_owned));
-    holds.then(|| Hold { reason: format!("{}: {}", by_policy(ruling), difference.summary()), internal_to })
+    holds.then(|| Hold { reason: format!("{}; {}", by_policy(ruling), difference.summary()), internal_to })
 }
 
 fn held_for_parked(newly: &[Sequence], sequences: usize, module: Option<String>) -> Hold {

@@ -133,26 +133,30 @@ impl Difference {
     /// What differs, in a few words.
     #[must_use]
     pub fn summary(&self) -> String {
-        let counted = |count: u64, what: &str| match count {
+        let counted = |count: u64, one: &str, more: &str| match count {
             0 => None,
-            1 => Some(format!("1 {what}")),
-            _ => Some(format!("{count} {what}s")),
+            1 => Some(format!("1 {one}")),
+            _ => Some(format!("{count} {more}")),
         };
         let surface = &self.surface;
         let parts = surface.added.len() + surface.removed.len() + surface.changed.len();
         let apart = (self.before.position != self.after.position)
             .then(|| format!("they stand at {} and {}", self.before.position, self.after.position));
         let differs: Vec<String> = [
-            counted(self.rows(), "row"),
-            counted(parts as u64, "table, view, index or query"),
-            counted(self.parked.newly_sequences as u64, "sequence that is newly set aside"),
-            counted(self.parked.no_longer_sequences as u64, "sequence that is not set aside any longer"),
+            counted(self.rows(), "row", "rows"),
+            counted(parts as u64, "thing that can be asked", "things that can be asked"),
+            counted(self.parked.newly_sequences as u64, "sequence newly set aside", "sequences newly set aside"),
+            counted(
+                self.parked.no_longer_sequences as u64,
+                "sequence not set aside any longer",
+                "sequences not set aside any longer",
+            ),
             apart,
         ]
         .into_iter()
         .flatten()
         .collect();
-        if differs.is_empty() { "nothing differs".to_owned() } else { format!("it differs: {}", differs.join(", ")) }
+        if differs.is_empty() { "nothing differs".to_owned() } else { format!("what differs: {}", differs.join(", ")) }
     }
 }
 
