@@ -65,8 +65,7 @@ fn differs_from(before: ValueRef<'_>, after: ValueRef<'_>, cell_bytes: usize) ->
         return 0;
     };
     let common = before.iter().zip(after).take_while(|(before, after)| before == after).count();
-    let half = cell_bytes / 2;
-    if common <= half { 0 } else { common - half }
+    common.saturating_sub(cell_bytes / 2)
 }
 
 /// A cell as JSON: of a long text or blob the part from a byte on.
