@@ -88,6 +88,18 @@ pub struct Settings {
     /// Milliseconds that a release is kept where it stands at most, for another one to take its place; doubled, four times at most, where that was too short [default: 500]
     #[arg(long, env = "LATERNA_CUTOVER_MS")]
     pub cutover_ms: Option<u64>,
+    /// Events that may be folded for an answer as of a position; what takes more is refused [default: 1000000]
+    #[arg(long, env = "LATERNA_AS_OF_EVENTS")]
+    pub as_of_events: Option<u64>,
+    /// Milliseconds that an answer as of a position may take to be folded, whatever its `timeout` says [default: 30000]
+    #[arg(long, env = "LATERNA_AS_OF_MS")]
+    pub as_of_ms: Option<u64>,
+    /// Read models as of positions that are kept for those who ask again, each a file [default: 8]
+    #[arg(long, env = "LATERNA_AS_OF_STORES")]
+    pub as_of_stores: Option<usize>,
+    /// Read models as of positions that are folded at once, on a thread each [default: 2]
+    #[arg(long, env = "LATERNA_AS_OF_BUILDS")]
+    pub as_of_builds: Option<usize>,
     /// Components that are checked at once: compiling takes a processor each [default: 2]
     #[arg(long, env = "LATERNA_COMPONENT_CHECKS")]
     pub component_checks: Option<usize>,
@@ -185,6 +197,8 @@ pub struct Config {
     pub start: Duration,
     /// Time that a release is kept where it stands at most, for another one to take its place.
     pub cutover: Duration,
+    /// What answers as of a position may take.
+    pub as_of: release::AsOfLimits,
     /// Components that are checked at once.
     pub component_checks: usize,
     /// Releases of a component that are shown after their end.
@@ -284,6 +298,7 @@ impl Settings {
         let (log, plugin) = (log::Options::default(), plugin::Limits::default());
         let (store, projector) = (store::Limits::default(), projector::Options::default());
         let (folder, schemas) = (release::FolderOptions::default(), schemas::Options::default());
+        let as_of = release::AsOfLimits::default();
         let ms = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
         let answer_bytes = self.answer_bytes.unwrap_or(16 << 20);
         let config = Config {
@@ -330,6 +345,12 @@ impl Settings {
             },
             start: ms(self.start_ms, 2_000),
             cutover: ms(self.cutover_ms, 500),
+            as_of: release::AsOfLimits {
+                events: self.as_of_events.unwrap_or(as_of.events),
+                time: self.as_of_ms.map_or(as_of.time, Duration::from_millis),
+                stores: self.as_of_stores.unwrap_or(as_of.stores),
+                builds: self.as_of_builds.unwrap_or(as_of.builds),
+            },
             component_checks: self.component_checks.unwrap_or(2),
             release_history: self.release_history.unwrap_or(100),
             policy: self.policy,
@@ -367,6 +388,7 @@ impl Settings {
             ("batch_events", config.projector.batch_events),
             ("batch_bytes", config.projector.batch_bytes),
             ("page_rows", config.http.page_rows),
+            ("as_of_builds", config.as_of.builds),
             ("component_checks", config.component_checks),
             ("release_history", config.release_history),
             ("verifications", config.verify.at_once),

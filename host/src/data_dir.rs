@@ -50,7 +50,7 @@ impl DataDir {
         // Who can read it could change everything: its owner alone, unless it was made by somebody who thinks otherwise.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
         made.map_err(|source| Error::Io { path: root.to_owned(), source })?;
-        for folder in [data.components(), data.schemas(), data.stores(), data.cache()] {
+        for folder in [data.components(), data.schemas(), data.stores(), data.scratch(), data.cache()] {
             fs::create_dir_all(&folder).map_err(|source| Error::Io { path: folder, source })?;
         }
         Ok(data)
@@ -90,6 +90,12 @@ impl DataDir {
     #[must_use]
     pub fn stores(&self) -> PathBuf {
         self.root.join("stores")
+    }
+
+    /// The folder of stores that nobody serves from. Empty once a host that uses it has ended, or starts.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("scratch")
     }
 
     /// The folder of compiled code. May be deleted.

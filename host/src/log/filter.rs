@@ -170,6 +170,37 @@ impl Numbered {
         if self.any { verdicts.any(|wanted| wanted) } else { verdicts.all(|wanted| wanted) }
     }
 
+    /// Every event is wanted.
+    pub(super) fn is_everything(&self) -> bool {
+        let Self { any, types, categories, modules, seen } = self;
+        !any && types.is_none() && categories.is_none() && modules.is_none() && seen.is_none()
+    }
+
+    /// Whether everything in its [`lists`](Self::lists) is wanted.
+    pub(super) fn is_listed(&self) -> bool {
+        let Self { any, types, categories, modules, seen } = self;
+        let one_list = types.is_some() != categories.is_some() && modules.is_none();
+        seen.is_none() && (*any || one_list)
+    }
+
+    /// The same as [`wants`](Self::wants), as a condition over a row of events.
+    pub(super) fn condition(&self) -> String {
+        let Self { any, types, categories, modules, seen } = self;
+        let in_list = |column: &str, list: &Option<Vec<i64>>| {
+            let numbers: Vec<String> = list.as_ref()?.iter().map(i64::to_string).collect();
+            Some(format!("{column} IN ({})", numbers.join(", ")))
+        };
+        let lists = [in_list("type", types), in_list("category", categories), in_list("module", modules)];
+        let lists: Vec<String> = lists.into_iter().flatten().collect();
+        let (operator, of_none) = if *any { (" OR ", "false") } else { (" AND ", "true") };
+        let lists = if lists.is_empty() { of_none.to_owned() } else { lists.join(operator) };
+        match seen {
+            None => lists,
+            Some(None) => format!("NOT internal AND ({lists})"),
+            Some(Some(module)) => format!("(NOT internal OR module = {module}) AND ({lists})"),
+        }
+    }
+
     /// The lists that together hold everything wanted, or `None` where only the whole log does.
     pub(super) fn lists(&self) -> Option<Vec<Listed>> {
         let types = || self.types.iter().flatten().copied().map(Listed::Type);

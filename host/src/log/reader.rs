@@ -119,6 +119,42 @@ impl Reader {
         Ok(Scan { through: up_to, more: false })
     }
 
+    /// How many wanted events stand behind `after` and up to `up_to`, counted no further than `at_most`. Rows are looked at only
+    /// where an index does not say whether they are wanted, and never what the events carry.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn count(&mut self, after: u64, up_to: u64, filter: &Filter, at_most: u64) -> Result<u64, Error> {
+        let connection = &self.connection;
+        if after >= up_to {
+            return Ok(0);
+        }
+        let wanted = filter.numbered(connection)?;
+        if wanted.is_everything() {
+            // Positions have no gaps.
+            let last: Option<i64> = connection.query_one("SELECT max(position) FROM events", [], |row| row.get(0))?;
+            let last = last.unwrap_or_default().cast_unsigned().min(up_to);
+            return Ok(last.saturating_sub(after).min(at_most));
+        }
+        let bounds = (after.cast_signed(), up_to.cast_signed());
+        let merged = wanted.lists().filter(|lists| lists.len() <= MERGED_LISTS).map(|lists| merge(&lists));
+        let counted = match merged {
+            Some(merged) if wanted.is_listed() => format!("SELECT 1 FROM ({merged})"),
+            Some(merged) if is_sparse(connection, &merged, bounds)? => format!(
+                "SELECT 1 FROM ({merged}) AS listed CROSS JOIN events NOT INDEXED USING (position) WHERE {}",
+                wanted.condition()
+            ),
+            _ => format!(
+                "SELECT 1 FROM events NOT INDEXED WHERE position > ?1 AND position <= ?2 AND ({})",
+                wanted.condition()
+            ),
+        };
+        let mut statement = connection.prepare_cached(&format!("SELECT count(*) FROM ({counted} LIMIT ?3)"))?;
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+        let count: i64 = statement.query_one((bounds.0, bounds.1, at_most), |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    }
+
     /// Whether what is wanted between `after` and `up_to` is so sparse that a scan looks only at that, by an index.
     ///
     /// # Errors

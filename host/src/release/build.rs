@@ -88,9 +88,10 @@ impl Steward {
         let Some(record) = self.components.get(name).and_then(|component| component.release(release)).cloned() else {
             return Ok(());
         };
-        let started = store::remove(&self.parts.store_of(name, release))
+        let store = self.parts.store_of(name, release);
+        let started = store::remove(&store)
             .map_err(|error| RejectError::Start(error.to_string()))
-            .and_then(|()| self.parts.start(name, &record, plugin, Durability::Building, paused, None));
+            .and_then(|()| self.parts.start(&store, &record, plugin, Durability::Building, paused, None));
         match started {
             Ok(serving) => {
                 let serving = Arc::new(serving);

@@ -12,6 +12,8 @@
 //! * [`surface`]: what readers can ask of a release, and how that changes
 //! * [`plan`]: what a release is to change, before anything is built of it
 //! * [`verify`]: what it changes, row by row
+//! * `scratch`: a release's component folded once more, beside what serves
+//! * [`as_of`]: what a read model was as of a position
 //! * `steward`: the one thread that takes every step: it records it, shows it, and acts upon it. It knows
 //!   * `offer`: what becomes of a file that is dropped or uploaded
 //!   * `build`: how a release comes to where it can take over
@@ -23,6 +25,7 @@
 //!   * `start`: what is taken up again when the host is started
 //! * [`releases`]: what readers see, and what operators ask
 
+pub mod as_of;
 mod build;
 pub mod component;
 mod control;
@@ -35,6 +38,7 @@ pub mod plan;
 pub mod releases;
 mod retire;
 mod review;
+mod scratch;
 pub mod serving;
 mod start;
 mod steward;
@@ -42,6 +46,7 @@ pub mod surface;
 pub mod upcasters;
 pub mod verify;
 
+pub use as_of::Limits as AsOfLimits;
 pub use component::{Checked, RejectError, check, read};
 pub use control::{By, Limits, Paused, Record, Ruling, Step};
 pub use folder::Options as FolderOptions;

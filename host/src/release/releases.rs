@@ -1,9 +1,11 @@
 //! What serves, as readers see it, and what can be asked of the one who steers it.
 
+use super::as_of::{self, AsOf};
 use super::control::{Paused, Record};
 use super::folder::{self, Folder};
 use super::machine::State;
 use super::offer::{Offer, Origin};
+use super::scratch::Scratch;
 use super::serving::{Parts, Serving};
 use super::steward::{Message, Steward};
 use super::{Error, control::Control};
@@ -12,6 +14,7 @@ use crate::data_dir::DataDir;
 use crate::log::Log;
 use crate::plugin::{Engine, Upcaster};
 use crate::projector::Projector;
+use crate::store::Store;
 use crate::watch::Watch;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -149,6 +152,7 @@ pub struct Taken {
 /// The components and what serves of them.
 pub struct Releases {
     board: Arc<Board>,
+    as_of: AsOf,
     inbox: mpsc::Sender<Message>,
     threads: Mutex<Option<(JoinHandle<()>, Watch)>>,
 }
@@ -164,7 +168,9 @@ impl Releases {
         let projector = Projector::new(log, &config.projector);
         let (data, engine, log, config) = (data.clone(), engine.clone(), log.clone(), config.clone());
         let mut folder = Folder::new(data.components(), config.folder.clone(), config.plugin.clone());
-        let parts = Parts { data, engine, log, projector, config };
+        Scratch::sweep(&data);
+        let parts = Arc::new(Parts { data, engine, log, projector, config });
+        let as_of = AsOf::new(Arc::clone(&parts));
         let board = Arc::new(Board { components: RwLock::default(), changed: watch::Sender::new(0) });
         let (inbox, messages) = mpsc::channel(INBOX);
         let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot)?;
@@ -177,7 +183,7 @@ impl Releases {
             .map_err(Error::Thread)?;
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
-        Ok(Self { board, inbox, threads })
+        Ok(Self { board, as_of, inbox, threads })
     }
 
     /// Waits, for so long at most, until each component serves, or it is known that it does not.
@@ -232,6 +238,25 @@ impl Releases {
         self.get(name)
     }
 
+    /// The read model of a release that serves as it was, by this release, as of a position that the log has. Waits until it is
+    /// folded, until `deadline` at most.
+    ///
+    /// # Errors
+    /// It takes more than it may, or it cannot be folded so far.
+    pub async fn as_of(
+        &self,
+        component: &Component,
+        live: &Serving,
+        position: u64,
+        deadline: tokio::time::Instant,
+    ) -> Result<Store, as_of::Refusal> {
+        self.as_of.forget_unless(|name, release| {
+            let component = self.get(name).filter(|component| !component.removed);
+            component.is_some_and(|component| component.running().any(|serving| serving.release == release))
+        });
+        self.as_of.store(component, live, position, deadline).await
+    }
+
     /// Deploys bytes that came over HTTP, as if they had been dropped; they are put into the folder once they are checked.
     ///
     /// # Errors
@@ -268,6 +293,7 @@ impl Releases {
             let _ = steward.join();
             watch.stop();
         }
+        self.as_of.forget_unless(|_, _| false);
         let all = self.all();
         let running: Vec<&Arc<Serving>> = all.iter().flat_map(|component| component.running()).collect();
         for serving in &running {

@@ -12,7 +12,7 @@ use crate::projector::{Discarded, Projector, Running, Terms};
 use crate::store::{self, Durability, Progress, Store};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
 /// A release that runs, whether it serves or not. Whoever holds it may read its store.
@@ -133,10 +133,10 @@ impl Parts {
         Ok(upcasters)
     }
 
-    /// Starts a release on its store, which is made where there is none. It begins as told, and never goes ahead of `behind`.
+    /// Starts a release on this store, which is made where there is none. It begins as told, and never goes ahead of `behind`.
     pub(super) fn start(
         &self,
-        name: &str,
+        path: &Path,
         record: &Record,
         plugin: Plugin,
         durability: Durability,
@@ -145,8 +145,7 @@ impl Parts {
     ) -> Result<Serving, RejectError> {
         let failed = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
         let limits = store::Limits { pages: record.limits.store_pages, ..self.config.store.clone() };
-        let path = self.store_of(name, record.release);
-        let store = Store::open(&path, &plugin.manifest().schema, &identity(&plugin, record), &limits)
+        let store = Store::open(path, &plugin.manifest().schema, &identity(&plugin, record), &limits)
             .map_err(|error| failed(&error))?;
         let terms = Terms {
             module: record.module.clone(),

@@ -155,7 +155,8 @@ impl Steward {
         let follows = matches!(record.state, State::Held | State::Warm | State::Returning);
         let behind = live.filter(|_| follows);
         let behind = behind.map(|live| live.store.watch_progress());
-        self.parts.start(name, record, plugin, durability, paused, behind).map(Arc::new)
+        let store = self.parts.store_of(name, record.release);
+        self.parts.start(&store, record, plugin, durability, paused, behind).map(Arc::new)
     }
 
     /// Starts the release that is kept of a component that was removed.

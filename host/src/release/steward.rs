@@ -96,7 +96,7 @@ pub(super) struct Steward {
 
 impl Steward {
     pub(super) fn new(
-        parts: Parts,
+        parts: Arc<Parts>,
         control: Control,
         board: Arc<Board>,
         inbox: mpsc::Sender<Message>,
@@ -106,7 +106,7 @@ impl Steward {
         let verifications = Arc::new(Semaphore::new(parts.config.verify.at_once));
         let newest_step = control.newest_step()?;
         Ok(Self {
-            parts: Arc::new(parts),
+            parts,
             control,
             components: BTreeMap::new(),
             boot,
