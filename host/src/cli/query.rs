@@ -10,7 +10,7 @@ pub struct Query {
     projection: String,
     /// The named query, or with --table the table
     name: String,
-    /// Parameters of the query as name=value; filters of a table as column=eq.value; also order=, limit=, fresh=true …
+    /// Parameters of the query as name=value; filters of a table as column=eq.value; also order=, limit=, fresh=true, as_of=1042 …
     parameters: Vec<String>,
     /// Read a table
     #[arg(long)]

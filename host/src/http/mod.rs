@@ -15,6 +15,7 @@
 //! * `components`, `releases`: deploying them, and what operators ask of them
 //! * `steps`, `diff`: what becomes of releases, and what they change
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
+//! * `past`: reading it as of a position
 //! * `tables`, `queries`: reading them
 //! * `parked`: what they left out
 //! * `tokens`: who may come in
@@ -38,6 +39,7 @@ mod import;
 mod pages;
 mod parameters;
 mod parked;
+mod past;
 pub mod problem;
 mod projections;
 mod queries;

@@ -49,6 +49,10 @@ pub enum Code {
     AnswerTooLarge,
     /// A projection is not at the wanted position.
     NotCaughtUp,
+    /// More events had to be folded for an answer as of a position than may be.
+    AsOfTooFar,
+    /// Folding for an answer as of a position took too long.
+    AsOfTooSlow,
     /// An uploaded component is refused.
     ComponentRefused,
     /// A release is not in a state in which that can be done.
@@ -99,6 +103,8 @@ impl Code {
         Self::QueryTooSlow,
         Self::AnswerTooLarge,
         Self::NotCaughtUp,
+        Self::AsOfTooFar,
+        Self::AsOfTooSlow,
         Self::ComponentRefused,
         Self::ReleaseUnfit,
         Self::ReleasesUnavailable,
@@ -162,6 +168,12 @@ impl Code {
             }
             Self::NotCaughtUp => {
                 ("not-caught-up", StatusCode::SERVICE_UNAVAILABLE, "The projection is not at that position yet")
+            }
+            Self::AsOfTooFar => {
+                ("as-of-too-far", StatusCode::UNPROCESSABLE_ENTITY, "So many events are not folded for an answer")
+            }
+            Self::AsOfTooSlow => {
+                ("as-of-too-slow", StatusCode::SERVICE_UNAVAILABLE, "The read model was not folded in time")
             }
             Self::ComponentRefused => {
                 ("component-refused", StatusCode::UNPROCESSABLE_ENTITY, "The component is refused")

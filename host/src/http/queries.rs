@@ -3,7 +3,7 @@
 use super::App;
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
-use super::reading::{Freshness, answered};
+use super::reading::{Moment, Reading, answered};
 use crate::access::Caller;
 use crate::plugin::{CallError, NamedQuery};
 use crate::store::{Bounds, Snapshot, cells};
@@ -13,15 +13,16 @@ use rusqlite::types::Value as Cell;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-/// `GET /projections/{name}/queries/{query}?param=value`
+/// `GET /projections/{name}/queries/{query}?param=value&as_of=`
 pub async fn ask(
     State(app): State<App>,
     caller: Caller,
     Path((name, query)): Path<(String, String)>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &caller, &name).await?;
-    let queries = &live.plugin.manifest().queries;
+    let moment = Moment::take(&app, &mut parameters)?;
+    let Reading { serving, store } = moment.reach(&app, &caller, &name).await?;
+    let queries = &serving.plugin.manifest().queries;
     let Some(query) = queries.iter().find(|known| known.name == query) else {
         let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
         let detail = format!("`{name}` has no query `{query}`; it has: {}", names.join(", "));
@@ -33,20 +34,18 @@ pub async fn ask(
         Some(sql) => {
             let bounds =
                 Bounds { rows: app.config().page_rows, bytes: app.config().answer_bytes, time: app.config().query };
-            let (position, rows) = live
-                .store
+            let (position, rows) = store
                 .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
                     Ok((snapshot.position(), snapshot.query(&sql, &borrowed(&arguments), &bounds)?))
                 })
                 .await?;
             let columns = rows.columns;
             let rows: Vec<_> = rows.rows.into_iter().map(|row| cells::row(&columns, row)).collect();
-            Ok(answered(live.release, position, &json!({ "rows": rows, "next": null })))
+            Ok(answered(serving.release, position, &json!({ "rows": rows, "next": null })))
         }
         None => {
-            let (plugin, name, time) = (live.plugin.clone(), query.name.clone(), app.config().query);
-            let (position, json) = live
-                .store
+            let (plugin, name, time) = (serving.plugin.clone(), query.name.clone(), app.config().query);
+            let (position, json) = store
                 .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
                     let asked = snapshot.lend(time, |session| {
                         let (session, answer) = plugin.query(&name, &borrowed(&arguments), session);
@@ -59,7 +58,7 @@ pub async fn ask(
             let json = RawValue::from_string(json).map_err(|error| {
                 Problem::new(Code::QueryFailed, format!("the component's answer is not JSON: {error}"))
             })?;
-            Ok(answered(live.release, position, &json))
+            Ok(answered(serving.release, position, &json))
         }
     }
 }

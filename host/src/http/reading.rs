@@ -3,12 +3,14 @@
 use super::App;
 use super::answer::{POSITION, RELEASE};
 use super::parameters::Parameters;
+use super::past::Past;
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::plugin::Visibility;
 use crate::projector::{HIDDEN, Halt, State};
 use crate::release::{Component, Serving};
 use crate::schemas::Registry;
+use crate::store::Store;
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +21,58 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a query waits for its position where it does not say.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is read.
+pub struct Reading {
+    /// The release that answers.
+    pub serving: Arc<Serving>,
+    /// Its read model, as of now or of then.
+    pub store: Store,
+}
+
+/// As of when it is read.
+pub enum Moment {
+    /// Now, as fresh as it must be.
+    Now(Freshness),
+    /// As of a position.
+    Then(Past),
+}
+
+impl Moment {
+    /// Takes `as_of`, or `min_position` and `fresh`, and `timeout` from the URL.
+    ///
+    /// # Errors
+    /// One of them is not as it should be, or two contradict each other.
+    pub fn take(app: &App, parameters: &mut Parameters) -> Result<Self, Problem> {
+        match Past::take(app, parameters)? {
+            Some(past) => Ok(Self::Then(past)),
+            None => Freshness::take(app, parameters).map(Self::Now),
+        }
+    }
+
+    /// Waits until there is what is to be read.
+    ///
+    /// # Errors
+    /// There is no such projection, it is not for who asks, or it cannot be had within the time and the limits.
+    pub async fn reach(&self, app: &App, caller: &Caller, name: &str) -> Result<Reading, Problem> {
+        match self {
+            Self::Now(freshness) => {
+                let serving = freshness.reach(app, caller, name).await?;
+                Ok(Reading { store: serving.store.clone(), serving })
+            }
+            Self::Then(past) => past.reach(app, caller, name).await,
+        }
+    }
+
+    /// The `as_of` of the following page.
+    #[must_use]
+    pub fn as_of(&self) -> Option<u64> {
+        match self {
+            Self::Now(_) => None,
+            Self::Then(past) => Some(past.position),
+        }
+    }
+}
 
 /// How fresh an answer must be.
 pub struct Freshness {
@@ -144,7 +198,8 @@ pub fn words(caller: &Caller, halt: &Halt) -> String {
     told(caller, halt.internal_to(), &halt.to_string()).to_owned()
 }
 
-fn not_live(app: &App, caller: &Caller, component: &Component) -> Problem {
+/// Why a component has no read model that could be asked.
+pub fn not_live(app: &App, caller: &Caller, component: &Component) -> Problem {
     let name = &component.name;
     if component.upcaster.is_some() {
         let detail =

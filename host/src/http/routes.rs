@@ -34,7 +34,7 @@ const ADMIN: &[Role] = &[Role::Admin];
 
 /// All routes.
 pub fn all() -> Vec<Route> {
-    let select = "column=eq.value&order=column.desc&limit=&offset=&select=";
+    let select = "column=eq.value&order=column.desc&limit=&offset=&select=&as_of=";
     vec![
         get("/", "", ANY_ROLE, pages::index),
         post("/streams/{stream}/events", "", APPEND, streams::append),
@@ -46,7 +46,7 @@ pub fn all() -> Vec<Route> {
         get("/projections", "", STATUS, projections::list),
         get("/projections/{name}", "", STATUS, projections::show),
         get("/projections/{name}/tables/{table}", select, READ, tables::read),
-        get("/projections/{name}/queries/{query}", "parameter=value", READ, queries::ask),
+        get("/projections/{name}/queries/{query}", "parameter=value&as_of=", READ, queries::ask),
         get("/projections/{name}/parked", "after=&limit=&release=", STATUS, parked::list),
         post("/projections/{name}/parked/{sequence}/retry", "", DEPLOY, parked::retry),
         post("/projections/{name}/parked/{sequence}/discard", "", DEPLOY, parked::discard),

@@ -4,7 +4,7 @@ use super::App;
 use super::answer::{page_url, path_segment};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
-use super::reading::{Freshness, answered};
+use super::reading::{Moment, Reading, answered};
 use crate::access::Caller;
 use crate::store::{Bounds, Relation, Snapshot, cells, quoted};
 use axum::extract::{Path, State};
@@ -12,16 +12,17 @@ use axum::response::Response;
 use rusqlite::types::Value as Cell;
 use serde_json::json;
 
-/// `GET /projections/{name}/tables/{table}?col=eq.x&order=col.desc&limit=&offset=&select=`
+/// `GET /projections/{name}/tables/{table}?col=eq.x&order=col.desc&limit=&offset=&select=&as_of=`
 pub async fn read(
     State(app): State<App>,
     caller: Caller,
     Path((name, table)): Path<(String, String)>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let live = Freshness::take(&app, &mut parameters)?.reach(&app, &caller, &name).await?;
-    let Some(relation) = live.store.relations().iter().find(|relation| relation.name == table) else {
-        let names: Vec<&str> = live.store.relations().iter().map(|relation| relation.name.as_str()).collect();
+    let moment = Moment::take(&app, &mut parameters)?;
+    let Reading { serving, store } = moment.reach(&app, &caller, &name).await?;
+    let Some(relation) = store.relations().iter().find(|relation| relation.name == table) else {
+        let names: Vec<&str> = store.relations().iter().map(|relation| relation.name.as_str()).collect();
         let detail = format!("`{name}` has no table `{table}`; it has: {}", names.join(", "));
         return Err(Problem::new(Code::TableNotFound, detail));
     };
@@ -40,8 +41,7 @@ pub async fn read(
         offset = offset.min(i64::MAX.cast_unsigned())
     );
     let bounds = Bounds { rows: limit + 1, bytes: app.config().answer_bytes, time: app.config().query };
-    let (position, mut rows) = live
-        .store
+    let (position, mut rows) = store
         .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
             let arguments: Vec<(&str, Cell)> =
                 arguments.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
@@ -53,15 +53,16 @@ pub async fn read(
     let next = more.then(|| {
         let path = format!("/projections/{}/tables/{}", path_segment(&name), path_segment(&table));
         let (limit, offset) = (limit.to_string(), (offset.saturating_add(limit as u64)).to_string());
-        let select = select.join(",");
+        let (select, as_of) =
+            (select.join(","), moment.as_of().map_or_else(String::new, |position| position.to_string()));
         let mut parts: Vec<(&str, &str)> =
-            vec![("limit", &limit), ("offset", &offset), ("order", &order), ("select", &select)];
+            vec![("as_of", &as_of), ("limit", &limit), ("offset", &offset), ("order", &order), ("select", &select)];
         parts.extend(filters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         page_url(&path, &parts)
     });
     let columns = rows.columns;
     let rows: Vec<_> = rows.rows.into_iter().map(|row| cells::row(&columns, row)).collect();
-    Ok(answered(live.release, position, &json!({ "rows": rows, "next": next })))
+    Ok(answered(serving.release, position, &json!({ "rows": rows, "next": next })))
 }
 
 fn columns(relation: &Relation, names: &[String]) -> Result<String, Problem> {
