@@ -331,3 +331,76 @@ fn view<'a>(row: &'a Row<'_>, connection: &Connection, names: &'a mut Names) -> 
         metadata: blob(15)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Import, Log, NewEvent, Options, Which};
+    use super::*;
+    use fastrand::Rng;
+
+    const TYPES: [&str; 4] = ["common", "usual", "rare", "unheard of"];
+    const MODULES: [&str; 3] = ["", "sales", "stock"];
+
+    async fn log(folder: &Path, random: &mut Rng, events: usize) -> Log {
+        let log = Log::open(&folder.join("log.db"), &Options::default()).expect("a log");
+        let event = |_| {
+            let event_type = match random.u32(..1_000) {
+                0..2 => TYPES[2],
+                2..100 => TYPES[1],
+                _ => TYPES[0],
+            };
+            let module = MODULES[random.usize(..3)].to_owned();
+            let internal = random.u32(..5) == 0;
+            let event = NewEvent { module, internal, ..NewEvent::json(event_type, vec![b'1'; 200]) };
+            Import { stream: format!("{}-{}", TYPES[random.usize(..3)], random.u32(..500)), event, fault: None }
+        };
+        let events: Vec<Import> = (0..events).map(event).collect();
+        for chunk in events.chunks(5_000) {
+            log.import(chunk.to_vec()).await.expect("it is stored").expect("all of it");
+        }
+        log
+    }
+
+    fn some(random: &mut Rng, names: &[&str]) -> Vec<String> {
+        names.iter().filter(|_| random.u32(..3) == 0).map(|name| (*name).to_owned()).collect()
+    }
+
+    fn filter(random: &mut Rng) -> Filter {
+        let (types, categories, modules) = (some(random, &TYPES), some(random, &TYPES), some(random, &MODULES));
+        let which = match random.u32(..3) {
+            0 => Which::All,
+            1 => Which::AnyOf { types, categories },
+            _ => Which::AllOf { types, categories, modules },
+        };
+        let sight = match random.u32(..3) {
+            0 => Sight::Everything,
+            1 => Sight::Outside,
+            _ => Sight::Inside([MODULES[random.usize(..3)], "nobody's"][random.usize(..2)].to_owned()),
+        };
+        Filter { which, sight }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn as_many_are_counted_as_are_seen() {
+        let seed = fastrand::u64(..);
+        println!("as_many_are_counted_as_are_seen: seed {seed}");
+        let (mut random, folder) = (Rng::with_seed(seed), tempfile::tempdir().expect("a folder"));
+        let log = log(folder.path(), &mut random, 10_000).await;
+        let mut reader = log.reader().expect("a reader");
+        for _ in 0..300 {
+            let filter = filter(&mut random);
+            let (after, up_to) = (random.u64(..10_100), random.u64(..10_100));
+            let mut seen = 0;
+            let scan = reader.scan(after, up_to, &filter, |_| {
+                seen += 1;
+                true
+            });
+            scan.expect("it can be read");
+            for at_most in [u64::MAX, seen, seen + 1, seen / 2, 0] {
+                let counted = reader.count(after, up_to, &filter, at_most).expect("it can be read");
+                assert_eq!(counted, seen.min(at_most), "{filter:?} from {after} to {up_to}, at most {at_most}");
+            }
+        }
+        log.close();
+    }
+}

@@ -77,6 +77,9 @@ struct Key {
 /// A fold that goes on for as long as somebody waits for it: the last one who lets go of it drops it.
 type Build = Shared<BoxFuture<'static, Result<Store, Refusal>>>;
 
+/// The same, for who does not wait for it.
+type WeakBuild = WeakShared<BoxFuture<'static, Result<Store, Refusal>>>;
+
 /// How far a fold is, once it has begun.
 type Reached = Arc<OnceLock<watch::Receiver<Progress>>>;
 
@@ -85,7 +88,7 @@ type Reached = Arc<OnceLock<watch::Receiver<Progress>>>;
 struct Shelf {
     /// The one that was asked for last stands last.
     finished: Vec<(Key, Store)>,
-    under_way: Vec<(Key, Reached, WeakShared<BoxFuture<'static, Result<Store, Refusal>>>)>,
+    under_way: Vec<(Key, Reached, WeakBuild)>,
 }
 
 /// What was found for a key.
