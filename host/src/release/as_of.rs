@@ -133,6 +133,9 @@ impl AsOf {
         position: u64,
         deadline: Instant,
     ) -> Result<Store, Refusal> {
+        if let Some(halted) = halts_before(live, position) {
+            return Err(halted);
+        }
         let record = component.release(live.release).cloned().ok_or(Refusal::Failed)?;
         // What was given up meanwhile counts no longer.
         let record = Record { discarded: live.terms.discarded.all(), ..record };
@@ -192,6 +195,17 @@ impl Shelf {
 
 fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether it is known that a release cannot come so far: what ended it at an event ends each fold of it there.
+fn halts_before(live: &Serving, position: u64) -> Option<Refusal> {
+    match live.running.state() {
+        projector::State::Halted(halt) if !matches!(halt, Halt::Machine { .. }) => {
+            let reached = live.store.progress().applied;
+            (reached < position).then_some(Refusal::Halted { reached, halt })
+        }
+        _ => None,
+    }
 }
 
 fn too_slow(reached: &Reached) -> Refusal {
