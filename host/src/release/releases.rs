@@ -293,7 +293,6 @@ impl Releases {
             let _ = steward.join();
             watch.stop();
         }
-        self.as_of.forget_unless(|_, _| false);
         let all = self.all();
         let running: Vec<&Arc<Serving>> = all.iter().flat_map(|component| component.running()).collect();
         for serving in &running {
