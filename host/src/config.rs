@@ -125,6 +125,9 @@ pub struct Settings {
     /// Bytes by which the write-ahead log of a store may grow while it is compared; beyond it that begins again, later, and then the release is held [default: 256 MiB]
     #[arg(long, env = "LATERNA_VERIFY_WAL_BYTES")]
     pub verify_wal_bytes: Option<u64>,
+    /// A time of day, UTC, such as 03:00, at which every read model is proved to be the fold of the log, each day [default: never]
+    #[arg(long, env = "LATERNA_VERIFY_AT")]
+    pub verify_at: Option<String>,
     /// Rows that are shown of each table and kind of difference [default: 10]
     #[arg(long, env = "LATERNA_VERIFY_SAMPLES")]
     pub verify_samples: Option<usize>,
@@ -272,6 +275,10 @@ impl Config {
     }
 }
 
+fn time_of_day(text: &str) -> Result<jiff::civil::Time, Error> {
+    text.parse().map_err(|_| Error::Unfit(format!("`verify_at` is `{text}`: write a time of day, UTC, such as 03:00")))
+}
+
 impl Settings {
     /// Completes the settings with those of `laterna.toml` in the data directory, where there is one, and the defaults.
     ///
@@ -364,6 +371,7 @@ impl Settings {
                 time: ms(self.verify_ms, 600_000),
                 wal_bytes: self.verify_wal_bytes.unwrap_or(256 << 20),
                 samples: self.verify_samples.unwrap_or(10),
+                each_day: self.verify_at.as_deref().map(time_of_day).transpose()?,
             },
             http: Http {
                 request_bytes: self.request_bytes.unwrap_or(16 << 20),

@@ -29,6 +29,7 @@ mod swap;
 mod tail;
 mod test;
 mod token;
+mod verify;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
@@ -59,6 +60,7 @@ enum Command {
     Promote(promote::Promote),
     Abort(abort::Abort),
     Rebuild(rebuild::Rebuild),
+    Verify(verify::Verify),
     Rollback(rollback::Rollback),
     Pause(pause::Pause),
     Resume(resume::Resume),
@@ -118,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Promote(command) => command.run(),
         Command::Abort(command) => command.run(),
         Command::Rebuild(command) => command.run(),
+        Command::Verify(command) => command.run(),
         Command::Rollback(command) => command.run(),
         Command::Pause(command) => command.run(),
         Command::Resume(command) => command.run(),

@@ -14,6 +14,7 @@
 //! * `projections`: how projections stand
 //! * `components`, `releases`: deploying them, and what operators ask of them
 //! * `steps`, `diff`: what becomes of releases, and what they change
+//! * `proof`: whether a read model is the fold of the log
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
 //! * `past`: reading it as of a position
 //! * `tables`, `queries`: reading them
@@ -42,6 +43,7 @@ mod parked;
 mod past;
 pub mod problem;
 mod projections;
+mod proof;
 mod queries;
 mod reading;
 mod releases;

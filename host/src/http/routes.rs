@@ -1,8 +1,8 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, components, diff, events, health, pages, parked, projections, queries, releases, schemas, steps, streams,
-    tables, tokens,
+    App, components, diff, events, health, pages, parked, projections, proof, queries, releases, schemas, steps,
+    streams, tables, tokens,
 };
 use crate::access::Role;
 use axum::handler::Handler;
@@ -53,6 +53,8 @@ pub fn all() -> Vec<Route> {
         post("/components", "name=&module=", DEPLOY, components::deploy),
         get("/projections/{name}/releases", "release=&until=", STATUS, steps::show),
         get("/projections/{name}/diff", "release=", STATUS, diff::show),
+        get("/projections/{name}/verify", "", STATUS, proof::show),
+        post("/projections/{name}/verify", "timeout=", DEPLOY, proof::begin),
         post("/projections/{name}/promote", "release=&timeout=", DEPLOY, releases::promote),
         post("/projections/{name}/abort", "release=", DEPLOY, releases::abort),
         post("/projections/{name}/rebuild", "release=", DEPLOY, releases::rebuild),

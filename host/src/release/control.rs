@@ -37,6 +37,7 @@ CREATE TABLE releases (
     policy TEXT NOT NULL,
     plan TEXT NOT NULL,
     difference TEXT NOT NULL,
+    proof TEXT NOT NULL,
     PRIMARY KEY (component, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE steps (
@@ -143,6 +144,9 @@ pub struct Record {
     /// What it changes for readers; `None` where it was not compared. Kept for as long as the release is.
     #[serde(skip)]
     pub difference: Option<Arc<Difference>>,
+    /// What it was, beside the log folded once more, when that was looked at last; `None` where it never was. Kept as long.
+    #[serde(skip)]
+    pub proof: Option<Arc<Difference>>,
     /// Where it stands.
     pub state: State,
     /// The stable name of what went wrong, with a page in `docs/errors/`; empty where nothing did.
@@ -263,7 +267,7 @@ impl Control {
     /// The releases of a component, newest first.
     pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, version, module, digest, limits, state, uploaded, boot, upcasters, policy, plan, difference FROM releases
+            "SELECT number, version, module, digest, limits, state, uploaded, boot, upcasters, policy, plan, difference, proof FROM releases
              WHERE component = ?1 ORDER BY number DESC",
         )?;
         let mut rows = statement.query([component])?;
@@ -288,6 +292,10 @@ impl Control {
                     .map(Arc::new),
                 difference: serde_json::from_str::<Option<Difference>>(
                     row.get_ref(11)?.as_str().map_err(rusqlite::Error::from)?,
+                )?
+                .map(Arc::new),
+                proof: serde_json::from_str::<Option<Difference>>(
+                    row.get_ref(12)?.as_str().map_err(rusqlite::Error::from)?,
                 )?
                 .map(Arc::new),
                 discarded: self.discarded(component, number)?,
@@ -358,7 +366,7 @@ impl Writing<'_> {
     pub(super) fn release(&self, component: &str, record: &Record) -> Result<(), Error> {
         let number = record.release.cast_signed();
         self.transaction.execute(
-            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             params![
                 component,
                 number,
@@ -372,7 +380,8 @@ impl Writing<'_> {
                 record.state.name(),
                 serde_json::to_string(&record.ruling)?,
                 serde_json::to_string(&record.plan.as_deref())?,
-                serde_json::to_string(&record.difference.as_deref())?
+                serde_json::to_string(&record.difference.as_deref())?,
+                serde_json::to_string(&record.proof.as_deref())?
             ],
         )?;
         for (index, step) in (1_i64..).zip(&record.steps) {

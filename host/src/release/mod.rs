@@ -14,6 +14,7 @@
 //! * [`verify`]: what it changes, row by row
 //! * `scratch`: a release's component folded once more, beside what serves
 //! * [`as_of`]: what a read model was as of a position
+//! * [`proof`]: whether a read model is the fold of the log; `night`: each day
 //! * `steward`: the one thread that takes every step: it records it, shows it, and acts upon it. It knows
 //!   * `offer`: what becomes of a file that is dropped or uploaded
 //!   * `build`: how a release comes to where it can take over
@@ -32,9 +33,11 @@ mod control;
 mod cutover;
 mod folder;
 pub mod machine;
+mod night;
 mod offer;
 mod order;
 pub mod plan;
+pub mod proof;
 pub mod releases;
 mod retire;
 mod review;

@@ -265,6 +265,7 @@ impl Steward {
             ruling: Ruling { policy: Policy::Auto, by: By::Manifest },
             plan: None,
             difference: None,
+            proof: None,
             state: State::Received,
             code: String::new(),
             reason,

@@ -4,7 +4,9 @@ use super::as_of::{self, AsOf};
 use super::control::{Paused, Record};
 use super::folder::{self, Folder};
 use super::machine::State;
+use super::night;
 use super::offer::{Offer, Origin};
+use super::proof::{Proof, Prover};
 use super::scratch::Scratch;
 use super::serving::{Parts, Serving};
 use super::steward::{Message, Steward};
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 /// Messages that may wait for the one who steers.
@@ -109,6 +111,11 @@ impl Board {
         self.changed.send_modify(|changes| *changes += 1);
     }
 
+    /// All that are shown, by name.
+    pub(super) fn all(&self) -> Vec<Arc<Component>> {
+        self.components.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     /// Shows a component no longer.
     pub(super) fn hide(&self, name: &str) {
         self.components.write().unwrap_or_else(PoisonError::into_inner).remove(name);
@@ -153,6 +160,7 @@ pub struct Taken {
 pub struct Releases {
     board: Arc<Board>,
     as_of: AsOf,
+    prover: Arc<Prover>,
     inbox: mpsc::Sender<Message>,
     threads: Mutex<Option<(JoinHandle<()>, Watch)>>,
 }
@@ -173,7 +181,12 @@ impl Releases {
         let as_of = AsOf::new(Arc::clone(&parts));
         let board = Arc::new(Board { components: RwLock::default(), changed: watch::Sender::new(0) });
         let (inbox, messages) = mpsc::channel(INBOX);
-        let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot)?;
+        let verifications = Arc::new(Semaphore::new(parts.config.verify.at_once));
+        let prover = Arc::new(Prover::new(Arc::clone(&parts), Arc::clone(&verifications), inbox.clone()));
+        if let Some(at) = parts.config.verify.each_day {
+            tokio::spawn(night::prove_each_day(at, Arc::clone(&prover), Arc::clone(&board)));
+        }
+        let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot, verifications)?;
         steward.resume()?;
         for seen in folder.look(true) {
             steward.see(seen);
@@ -183,7 +196,7 @@ impl Releases {
             .map_err(Error::Thread)?;
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
-        Ok(Self { board, as_of, inbox, threads })
+        Ok(Self { board, as_of, prover, inbox, threads })
     }
 
     /// Waits, for so long at most, until each component serves, or it is known that it does not.
@@ -210,7 +223,7 @@ impl Releases {
     /// All components, by name, as of now.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Component>> {
-        self.board.components.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.board.all()
     }
 
     /// Counts up with every change of any component.
@@ -257,6 +270,20 @@ impl Releases {
         self.as_of.store(component, live, position, deadline).await
     }
 
+    /// Begins to prove that what serves of a component is the fold of the log, or joins who does.
+    ///
+    /// # Errors
+    /// Nothing of it serves.
+    pub fn prove(&self, component: &Component) -> Result<Arc<Proof>, Error> {
+        self.prover.begin(component)
+    }
+
+    /// The newest proof of a component since the host was started.
+    #[must_use]
+    pub fn proof(&self, name: &str) -> Option<Arc<Proof>> {
+        self.prover.newest(name)
+    }
+
     /// Deploys bytes that came over HTTP, as if they had been dropped; they are put into the folder once they are checked.
     ///
     /// # Errors
@@ -286,6 +313,7 @@ impl Releases {
 
     /// Stops everything, and waits for that, but no longer than this for what components are busy with. Blocks.
     pub fn stop(&self, grace: Duration) {
+        self.prover.stop();
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((steward, watch)) = threads {
             let _ = self.inbox.blocking_send(Message::Stop);

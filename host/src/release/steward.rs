@@ -9,6 +9,7 @@ use super::offer::Offer;
 use super::releases::{Ask, Board, Component, Taken};
 use super::review::Reviewed;
 use super::serving::{Parts, Serving};
+use super::verify::Difference;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(super) enum Message {
     Look(String, u64),
     /// A release was compared with the one that serves, or could not be.
     Reviewed(String, u64, Box<Reviewed>),
+    /// What serves of a component was compared with the log, folded once more.
+    Proved(String, Arc<Difference>),
     /// A release may have been kept warm for long enough.
     Retire(String),
     /// The end.
@@ -101,9 +104,9 @@ impl Steward {
         board: Arc<Board>,
         inbox: mpsc::Sender<Message>,
         boot: String,
+        verifications: Arc<Semaphore>,
     ) -> Result<Self, Error> {
         let checks = Arc::new(Semaphore::new(parts.config.component_checks));
-        let verifications = Arc::new(Semaphore::new(parts.config.verify.at_once));
         let newest_step = control.newest_step()?;
         Ok(Self {
             parts,
@@ -152,6 +155,7 @@ impl Steward {
                         self.look_again(&name, release, AGAIN);
                     }
                 }
+                Message::Proved(name, difference) => self.proved(&name, difference),
                 Message::Retire(name) => self.retire_overdue(&name),
                 Message::Stop => return,
             }
@@ -205,7 +209,7 @@ impl Steward {
             record.internal_to.clone_from(internal_to);
             newest_step += 1;
             if !state.is_needed() {
-                record.difference = None;
+                (record.difference, record.proof) = (None, None);
             }
             record.steps.push(Step {
                 id: newest_step,
@@ -251,6 +255,19 @@ impl Steward {
                 self.board.hide(name);
             }
             Err(error) => tracing::warn!(component = name, %error, "it could not be forgotten"),
+        }
+    }
+
+    /// Records what came of proving a release.
+    fn proved(&mut self, name: &str, difference: Arc<Difference>) {
+        let Some(mut component) = self.components.get(name).cloned() else { return };
+        let release = difference.before.release;
+        let Some(record) = component.releases.iter_mut().find(|record| record.release == release) else { return };
+        record.proof = Some(difference);
+        let record = record.clone();
+        match self.control.write(|control| control.release(name, &record)) {
+            Ok(()) => self.show(component),
+            Err(error) => tracing::warn!(component = name, %error, "a proof could not be recorded"),
         }
     }
 

@@ -18,6 +18,9 @@ const ATTEMPTS: u32 = 3;
 /// How long it is waited before a comparison begins again; twice as long with each time.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long one waits before it is looked again where the other one stands.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How much longer the one that serves is waited for where it lags behind the other.
 const LAG_PATIENCE: u32 = 16;
 
@@ -41,6 +44,8 @@ pub struct Options {
     pub wal_bytes: u64,
     /// Rows that are shown of each table and kind of difference.
     pub samples: usize,
+    /// The time of day, UTC, at which every read model is proved to be the fold of the log.
+    pub each_day: Option<jiff::civil::Time>,
 }
 
 /// What changes for readers from one release to another.
@@ -228,6 +233,17 @@ impl Pair<'_> {
                 compared => return compared,
             }
         }
+    }
+
+    /// Waits until the later one is where the earlier one is, or has ended. Blocks.
+    pub(super) fn catch_up(&self) -> Result<(), Unverified> {
+        while self.after.running.state().is_folding() {
+            let position = self.before.store.progress().applied;
+            if self.reaches(self.after, position, LOOK)? {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     fn attempt(&self, options: &Options, attempt: u32) -> Result<Difference, Unverified> {
