@@ -51,6 +51,7 @@ pub fn shown(caller: &Caller, module: &str, difference: &Difference) -> Value {
     if let Some(members) = shown.as_object_mut() {
         members.remove("at_us");
         members.insert("at".into(), rfc3339(difference.at_us).into());
+        members.insert("different_rows".into(), difference.rows().into());
         members.insert(
             "parked".into(),
             json!({
