@@ -131,6 +131,9 @@ pub struct Settings {
     /// Rows that are shown of each table and kind of difference [default: 10]
     #[arg(long, env = "LATERNA_VERIFY_SAMPLES")]
     pub verify_samples: Option<usize>,
+    /// Events that a plan counts before a release is built; beyond it the plan says "at least" [default: 10000000]
+    #[arg(long, env = "LATERNA_PLAN_EVENTS")]
+    pub plan_events: Option<u64>,
     /// Releases of a component that are shown after their end; `control.db` has them all [default: 100]
     #[arg(long, env = "LATERNA_RELEASE_HISTORY")]
     pub release_history: Option<usize>,
@@ -204,6 +207,8 @@ pub struct Config {
     pub as_of: release::AsOfLimits,
     /// Components that are checked at once.
     pub component_checks: usize,
+    /// Events that a plan counts.
+    pub plan_events: u64,
     /// Releases of a component that are shown after their end.
     pub release_history: usize,
     /// What becomes of a release that could serve, where the operator says so: of all components, and of single ones.
@@ -359,6 +364,7 @@ impl Settings {
                 builds: self.as_of_builds.unwrap_or(as_of.builds),
             },
             component_checks: self.component_checks.unwrap_or(2),
+            plan_events: self.plan_events.unwrap_or(10_000_000),
             release_history: self.release_history.unwrap_or(100),
             policy: self.policy,
             policies: self.policies,

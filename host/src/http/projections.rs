@@ -203,8 +203,8 @@ async fn building(app: &App, caller: &Caller, component: &Component, candidate: 
     };
     let (checkpoint, covered, seconds) = component.building.as_ref().map_or((0, 0, 1.0), |building| {
         let checkpoint = building.store.progress().applied;
-        let (covered, seconds) = building.running.covered();
-        (checkpoint, covered, seconds)
+        let covered = building.running.covered();
+        (checkpoint, covered.positions, covered.seconds)
     });
     let left = app.host.log.head().saturating_sub(checkpoint);
     let rate = covered as f64 / seconds;

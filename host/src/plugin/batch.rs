@@ -20,6 +20,8 @@ const CAUSATION_ID: usize = 12;
 const CONTENT_TYPE: usize = 13;
 const DATA: usize = 14;
 const METADATA: usize = 15;
+/// The flag of an event that is readable only inside its module.
+const INTERNAL: u64 = 1;
 
 /// The numbers of one event.
 type Head = [u64; NUMBERS];
@@ -125,6 +127,12 @@ impl Batch {
         self.heads().len()
     }
 
+    /// The number of events that are readable only inside their module.
+    #[must_use]
+    pub fn internal(&self) -> usize {
+        self.heads().iter().filter(|head| head[FLAGS] & INTERNAL != 0).count()
+    }
+
     /// There is no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -172,7 +180,7 @@ impl Batch {
             // It was made from one.
             schema_version: head[SCHEMA_VERSION] as u32,
             recorded_at_us: head[RECORDED_AT].cast_signed(),
-            internal: head[FLAGS] & 1 != 0,
+            internal: head[FLAGS] & INTERNAL != 0,
             source: self.text(head[SOURCE]),
             id: self.text(head[ID]),
             stream: self.text(head[STREAM]),

@@ -34,7 +34,7 @@ pub struct Manifest {
 }
 
 /// Who may query a read model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Visibility {
     /// Every reader.
@@ -44,7 +44,7 @@ pub enum Visibility {
 }
 
 /// What becomes of an event that a component cannot apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// The projection halts before it.
@@ -54,7 +54,7 @@ pub enum OnFailure {
 }
 
 /// Which events keep their order among each other. Where an event has nothing of the kind, its stream counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sequence {
     /// Those of a stream.
@@ -91,7 +91,7 @@ pub struct UpcasterManifest {
 }
 
 /// Events of one type and version that an upcaster makes the next version of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The type.
     #[serde(rename = "type")]
@@ -103,20 +103,20 @@ pub struct Step {
 }
 
 /// Events that a component consumes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// Which.
     #[serde(flatten)]
     pub what: Selector,
     /// The version of the type that the component handles; `None`: as far as upcasters lead.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
     /// Why.
     pub why: String,
 }
 
 /// Which events are consumed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selector {
     /// Those of a type.

@@ -3,11 +3,13 @@
 use super::Terms;
 use super::feed::Piece;
 use super::parking::{Parking, SetAside, Split};
+use super::tally::Tally;
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict, Visibility};
 use crate::store::parked::{Aside, Fault};
 use crate::store::{self, Durability, Progress, Session, Store};
 use serde::Serialize;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What those are told who may not know why.
 pub const HIDDEN: &str = "the reason is internal to its module: ask with a token of that one";
@@ -120,6 +122,7 @@ pub(super) struct Folder {
     progress: Progress,
     checkpoint_positions: u64,
     durability: Durability,
+    tally: Arc<Tally>,
 }
 
 impl Folder {
@@ -135,7 +138,24 @@ impl Folder {
         parking.load(&session)?;
         let (session, progress, upcasting) = (Some(session), store.progress(), terms.upcasting.clone());
         let module = terms.module.clone();
-        Ok(Self { plugin, module, upcasting, parking, store, session, progress, checkpoint_positions, durability })
+        let tally = Arc::new(Tally::new(false));
+        Ok(Self {
+            plugin,
+            module,
+            upcasting,
+            parking,
+            store,
+            session,
+            progress,
+            checkpoint_positions,
+            durability,
+            tally,
+        })
+    }
+
+    /// The same, counting here what it folds.
+    pub(super) fn counting(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
     }
 
     /// The position up to which the store is the fold of the log.
@@ -303,6 +323,7 @@ impl Folder {
             "an event is set aside"
         );
         self.parking.count(std::iter::once(&*sequence));
+        self.tally.count(1, event.internal.into());
         self.report(Progress { written: through, applied: through });
         Ok(())
     }
@@ -339,6 +360,7 @@ impl Folder {
         self.session = Some(session);
         if outcome.is_ok() {
             self.parking.count(aside.iter().map(|aside| aside.sequence.as_str()));
+            self.tally.count(batch.len(), batch.internal());
             self.report(Progress { written: through, applied: through });
         }
         outcome

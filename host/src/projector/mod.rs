@@ -11,6 +11,7 @@
 //! * `fold`: a batch and its checkpoint in one transaction; a failing one narrowed down to its event
 //! * `database`: a store's session as a component sees it
 //! * `replay`: events that stand in no log, folded here and now
+//! * `tally`: how much was folded, in how much time
 //! * `running`: the threads of one projection, and how it stands
 
 mod database;
@@ -20,6 +21,7 @@ mod pace;
 pub mod parking;
 mod replay;
 mod running;
+mod tally;
 mod window;
 
 pub use fold::{HIDDEN, Halt};
@@ -27,6 +29,7 @@ pub use pace::Held;
 pub use parking::Discarded;
 pub use replay::replay;
 pub use running::{Error, Running, State};
+pub use tally::Covered;
 
 use crate::log::{Filter, Log, Sight, Which};
 use crate::plugin::{Batch, Manifest, Selector, Upcasting};

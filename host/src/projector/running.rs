@@ -3,12 +3,13 @@
 use super::feed::{self, Fed, Wanted};
 use super::fold::{Folder, Halt};
 use super::pace::{self, Held, Rein, Turns};
+use super::tally::{Covered, Tally};
 use super::{Projector, Terms, consumed};
 use crate::log::Log;
 use crate::plugin::Plugin;
 use crate::store::{self, Durability, Progress, Store};
 use std::sync::mpsc::Receiver;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -44,8 +45,9 @@ pub struct Running {
     rein: Rein,
     stop: CancellationToken,
     progress: watch::Receiver<Progress>,
-    /// When it began, or went on after a pause, and behind which position.
-    began: Mutex<(Instant, u64)>,
+    /// The position behind which it began.
+    began: u64,
+    tally: Arc<Tally>,
     /// Empty once they were joined.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -87,6 +89,8 @@ impl Projector {
         let (plugin, terms, store, log) = (plugin.clone(), terms.clone(), store.clone(), log.clone());
         let checkpoint_positions = options.checkpoint_positions;
         let stopped = stop.clone();
+        let tally = Arc::new(Tally::new(paused));
+        let counted = Arc::clone(&tally);
         let fold = std::thread::Builder::new().name(format!("fold-{name}")).spawn(move || {
             // The session is opened here, since its statements stay on this thread.
             let head = log.head();
@@ -94,7 +98,7 @@ impl Projector {
                 Ok(folder) if after > head => State::Halted(folder.machine(format!(
                     "its store is ahead of the log, which ends at {head}: was the log replaced by an older one?"
                 ))),
-                Ok(folder) => fold(folder, &log, &pieces, turns, &state),
+                Ok(folder) => fold(folder.counting(counted), &log, &pieces, turns, &state),
                 Err(error) => State::Halted(Halt::machine(after, error.to_string())),
             };
             if let State::Halted(halt) = &ended {
@@ -104,8 +108,7 @@ impl Projector {
             state.send_replace(ended);
         })?;
         let threads = Mutex::new(vec![feed, fold]);
-        let began = Mutex::new((Instant::now(), after));
-        Ok(Running { state: watched, rein, stop, progress, began, threads })
+        Ok(Running { state: watched, rein, stop, progress, began: after, tally, threads })
     }
 }
 
@@ -127,20 +130,16 @@ impl Running {
         self.state.clone()
     }
 
-    /// The positions that it covered since it began, or went on after a pause, and the seconds that this took.
+    /// What it covered since it was started, and how long that took.
     #[must_use]
-    pub fn covered(&self) -> (u64, f64) {
-        let (moment, position) = *self.began.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn covered(&self) -> Covered {
         let applied = self.progress.borrow().applied;
-        (applied.saturating_sub(position), moment.elapsed().as_secs_f64().max(1e-6))
+        self.tally.covered(applied.saturating_sub(self.began))
     }
 
     /// Stops folding behind the batch under way, or goes on.
     pub fn pause(&self, paused: bool) {
-        if self.is_paused() && !paused {
-            let applied = self.progress.borrow().applied;
-            *self.began.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), applied);
-        }
+        self.tally.pause(paused);
         self.rein.pause(paused);
     }
 

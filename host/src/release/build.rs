@@ -1,9 +1,11 @@
 //! What is on its way: a release is checked, built, looked after until it can take over, or given up.
 
 use super::Error;
-use super::component::{self, Checked, RejectError};
+use super::component::{self, RejectError};
 use super::control::{Paused, Record};
 use super::machine::{Event, State};
+use super::offer::Known;
+use super::plan::{self, FOLDED, FOLDED_PUBLIC, Weighed};
 use super::releases::Component;
 use super::serving::Serving;
 use super::steward::{Happening, Message, Steward, discard};
@@ -26,7 +28,7 @@ impl Steward {
             let checking = tokio::task::spawn_blocking(move || {
                 let limits = &record.limits.plugin;
                 let bytes = component::read(&parts.bytes_of(&of, release), limits)?;
-                component::check(&parts.engine, &of, &bytes, limits)
+                plan::weigh(&parts, &of, &record.module, &bytes, limits)
             });
             let checked = checking.await.unwrap_or_else(|error| Err(RejectError::Start(error.to_string())));
             // Where nobody listens any more, the host is being stopped.
@@ -39,7 +41,7 @@ impl Steward {
         &mut self,
         name: &str,
         release: u64,
-        checked: Result<Checked, RejectError>,
+        weighed: Result<Weighed, RejectError>,
     ) -> Result<(), Error> {
         let Some(component) = self.components.get(name) else { return Ok(()) };
         let Some(record) = component.release(release).cloned() else { return Ok(()) };
@@ -48,12 +50,15 @@ impl Steward {
         if !matches!(record.state, State::Received | State::Checked) {
             return Ok(());
         }
-        let checked = checked.and_then(|Checked { component, .. }| {
-            self.fits(name, &record.module, &component)?;
-            Ok(component)
+        let weighed = weighed.and_then(|weighed| {
+            self.fits(name, &record.module, &weighed.checked.component)?;
+            Ok(weighed)
         });
-        let loaded = match checked {
-            Ok(loaded) => loaded,
+        let loaded = match weighed {
+            Ok(weighed) => {
+                self.keep_plan(name, &record, &weighed);
+                weighed.checked.component
+            }
             Err(error) => {
                 tracing::warn!(component = name, release, reason = %error, "the component is refused");
                 let event = if record.state == State::Received { Event::Refused } else { Event::Broke };
@@ -111,8 +116,19 @@ impl Steward {
         }
     }
 
+    /// Notes what is to be expected of a release, to be recorded with its next step.
+    fn keep_plan(&mut self, name: &str, record: &Record, weighed: &Weighed) {
+        let Record { module, release, limits, .. } = record;
+        let (known, supersedes) = (Known::Nothing, None);
+        let wanted = plan::Wanted { name, module, release: *release, limits, known, supersedes };
+        let plan = Arc::new(self.draft(&wanted, weighed));
+        if let Some(record) = self.release_mut(name, *release) {
+            record.plan = Some(plan);
+        }
+    }
+
     /// Whether a component that was checked goes with those that are deployed.
-    fn fits(&self, name: &str, module: &str, loaded: &Loaded) -> Result<(), RejectError> {
+    pub(super) fn fits(&self, name: &str, module: &str, loaded: &Loaded) -> Result<(), RejectError> {
         let known = self.components.get(name).filter(|component| !component.removed);
         match loaded {
             Loaded::Projection(_) if known.is_some_and(|known| known.upcaster.is_some()) => {
@@ -178,11 +194,13 @@ impl Steward {
                 self.happen(name, &[broke.internal_to(halt.internal_to())])
             }
             (State::Building, projector::State::Following) => {
-                let (events, seconds) = serving.running.covered();
+                let covered = serving.running.covered();
                 let caught_up = Happening::new(release, Event::CaughtUp, "at the head of the log, and durable")
-                    .with_figure("events", events)
-                    .with_figure("seconds", seconds)
-                    .with_figure("rate", (events as f64 / seconds).round());
+                    .with_figure("events", covered.positions)
+                    .with_figure("seconds", covered.seconds)
+                    .with_figure("rate", (covered.positions as f64 / covered.seconds).round())
+                    .with_figure(FOLDED, covered.folded)
+                    .with_figure(FOLDED_PUBLIC, covered.folded_public);
                 self.happen(name, &[caught_up])?;
                 self.review(name, release)
             }
@@ -244,12 +262,18 @@ impl Steward {
             return;
         }
         self.parts.forget(name, release);
-        let digest =
-            self.components.get(name).and_then(|component| component.release(release)).map(|record| &record.digest);
+        let record = self.components.get(name).and_then(|component| component.release(release));
+        if let Some(digest) = record.map(|record| record.digest.clone()) {
+            self.forget_unneeded(&digest);
+        }
+    }
+
+    /// Removes the compiled code of bytes, unless a release needs it.
+    pub(super) fn forget_unneeded(&self, digest: &str) {
         let mut records = self.components.values().flat_map(|component| &component.releases);
-        if let Some(digest) = digest
-            && !records.any(|record| record.digest == *digest && record.state.is_needed())
-        {
+        let is_of =
+            |record: &Record| record.digest == digest || record.upcasters.iter().any(|feeds| feeds.digest == digest);
+        if !records.any(|record| record.state.is_needed() && is_of(record)) {
             self.parts.engine.forget(digest);
         }
     }

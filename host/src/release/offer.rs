@@ -29,6 +29,19 @@ pub(super) enum Origin {
     Kept,
 }
 
+/// What there is already of bytes that are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// A release has them that is on its way to serve for the first time.
+    Candidate(u64),
+    /// The one that serves has them.
+    Live(u64),
+    /// One has them that served before, and can again.
+    Warm(u64),
+    /// They become a new release.
+    Nothing,
+}
+
 impl Steward {
     /// Takes in what was seen in the folder.
     pub(super) fn see(&mut self, seen: Seen) {
@@ -80,32 +93,17 @@ impl Steward {
             (Err(error), _) => return self.refuse(name, module, digest, origin, error),
             (Ok(_), Err(error)) => return self.refuse(name, module, digest, origin, &error),
         };
-        let same = |record: &&Record| record.digest == digest && record.module == *module;
-        let find = |is: &dyn Fn(State) -> bool| {
-            known.and_then(|component| component.in_state(is)).filter(same).map(|record| record.release)
-        };
-        // Those that serve or could serve, that is: one that could not be started, or has halted, is built anew.
-        let serves = known.is_some_and(|component| component.live.is_some() || component.upcaster.is_some());
-        let candidate = find(&State::is_candidate);
-        let live = find(&|state| state == State::Live).filter(|_| serves);
-        let kept = known.and_then(|component| {
-            let mut records = component.releases.iter();
-            records.find(|record| matches!(record.state, State::Warm | State::Returning) && same(record))
-        });
-        let warm = kept
-            .map(|record| record.release)
-            .filter(|release| known.is_some_and(|known| self.can_return(known, *release)));
-        let taken = match (candidate, live, warm) {
-            (Some(release), _, _) => {
+        let taken = match self.known(name, module, &digest) {
+            Known::Candidate(release) => {
                 self.place_candidate(offer, &digest, release);
                 Taken { release, unchanged: true }
             }
-            (None, Some(release), _) => {
+            Known::Live(release) => {
                 self.supersede(name, &format!("the bytes of release {release}, which serves, came again"))?;
                 self.place(offer, &digest);
                 Taken { release, unchanged: true }
             }
-            (None, None, Some(release)) => match self.recall(name, Some(release), "its bytes came again") {
+            Known::Warm(release) => match self.recall(name, Some(release), "its bytes came again") {
                 Ok(_) => {
                     self.place(offer, &digest);
                     Taken { release, unchanged: false }
@@ -117,12 +115,29 @@ impl Steward {
                 }
                 Err(error) => return Err(error),
             },
-            (None, None, None) => return self.receive(name, module, bytes, digest, origin),
+            Known::Nothing => return self.receive(name, module, bytes, digest, origin),
         };
         if is_found {
             self.control.write(|control| control.file(&file, &digest))?;
         }
         Ok(taken)
+    }
+
+    /// What there is already of bytes with this digest.
+    pub(super) fn known(&self, name: &str, module: &str, digest: &str) -> Known {
+        let Some(component) = self.components.get(name) else { return Known::Nothing };
+        let same = |record: &&Record| record.digest == digest && record.module == module;
+        let find = |is: &dyn Fn(State) -> bool| component.in_state(is).filter(same).map(|record| record.release);
+        // Those that serve or could serve, that is: one that could not be started, or has halted, is built anew.
+        let serves = component.live.is_some() || component.upcaster.is_some();
+        let live = || find(&|state| state == State::Live).filter(|_| serves).map(Known::Live);
+        let is_warm = |record: &&Record| matches!(record.state, State::Warm | State::Returning) && same(record);
+        let warm = || {
+            let release = component.releases.iter().find(is_warm)?.release;
+            self.can_return(component, release).then_some(Known::Warm(release))
+        };
+        let candidate = find(&State::is_candidate).map(Known::Candidate);
+        candidate.or_else(live).or_else(warm).unwrap_or(Known::Nothing)
     }
 
     /// Whether a warm release serves again where its bytes are dropped: where the policy would have it built and held, it is.

@@ -8,9 +8,10 @@ use super::night;
 use super::offer::{Offer, Origin};
 use super::proof::{Proof, Prover};
 use super::scratch::Scratch;
+use super::plan::{Plan, weigh};
 use super::serving::{Parts, Serving};
-use super::steward::{Message, Steward};
-use super::{Error, control::Control};
+use super::steward::{Message, Planned, Steward};
+use super::{Error, RejectError, control::Control};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
@@ -163,6 +164,8 @@ pub struct Releases {
     prover: Arc<Prover>,
     inbox: mpsc::Sender<Message>,
     threads: Mutex<Option<(JoinHandle<()>, Watch)>>,
+    parts: Arc<Parts>,
+    checks: Arc<Semaphore>,
 }
 
 impl Releases {
@@ -187,6 +190,7 @@ impl Releases {
             tokio::spawn(night::prove_each_day(at, Arc::clone(&prover), Arc::clone(&board)));
         }
         let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot, verifications)?;
+        let (parts, checks) = (Arc::clone(&steward.parts), Arc::clone(&steward.checks));
         steward.resume()?;
         for seen in folder.look(true) {
             steward.see(seen);
@@ -197,6 +201,7 @@ impl Releases {
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
         Ok(Self { board, as_of, prover, inbox, threads })
+        Ok(Self { board, inbox, threads, parts, checks })
     }
 
     /// Waits, for so long at most, until each component serves, or it is known that it does not.
@@ -291,6 +296,26 @@ impl Releases {
     pub async fn deploy(&self, name: String, module: String, bytes: Vec<u8>) -> Result<Taken, Error> {
         let offer = Offer { name, module, bytes: Ok(bytes), origin: Origin::Uploaded };
         self.say(|answer| Message::Offer(Box::new(offer), answer)).await
+    }
+
+    /// What deploying these bytes would come to; nothing is done. The inner error is why they would be refused.
+    ///
+    /// # Errors
+    /// The host is being stopped.
+    pub async fn plan(&self, name: String, module: String, bytes: Vec<u8>) -> Result<Result<Plan, RejectError>, Error> {
+        let _turn = self.checks.acquire().await.map_err(|_| Error::Closed)?;
+        let parts = Arc::clone(&self.parts);
+        let weighing = tokio::task::spawn_blocking(move || {
+            let weighed = weigh(&parts, &name, &module, &bytes, &parts.config.plugin);
+            Planned { digest: blake3::hash(&bytes).to_hex().to_string(), name, module, weighed }
+        });
+        let planned = match weighing.await {
+            Ok(planned) => planned,
+            Err(error) => return Ok(Err(RejectError::Start(error.to_string()))),
+        };
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Message::Plan(Box::new(planned), answer)).await.map_err(|_| Error::Closed)?;
+        answered.await.map_err(|_| Error::Closed)
     }
 
     /// Asks something of a component.

@@ -1,11 +1,12 @@
 //! The one thread that takes every step. What it decides is recorded first, then shown, then done.
 
 use super::Error;
-use super::component::{Checked, RejectError};
+use super::component::RejectError;
 use super::control::{self, Control, Figures, Record, Step};
 use super::folder::{Seen, file_of};
 use super::machine::Event;
 use super::offer::Offer;
+use super::plan::{Plan, Weighed};
 use super::releases::{Ask, Board, Component, Taken};
 use super::review::Reviewed;
 use super::serving::{Parts, Serving};
@@ -31,7 +32,9 @@ pub(super) enum Message {
     /// An operator asks.
     Ask(String, Ask, oneshot::Sender<Result<Taken, Error>>),
     /// A release's bytes were checked.
-    Checked(String, u64, Box<Result<Checked, RejectError>>),
+    Checked(String, u64, Box<Result<Weighed, RejectError>>),
+    /// Somebody wants to know what deploying bytes would come to; nothing is done.
+    Plan(Box<Planned>, oneshot::Sender<Result<Plan, RejectError>>),
     /// A release that is on its way may have got on.
     Look(String, u64),
     /// A release was compared with the one that serves, or could not be.
@@ -42,6 +45,14 @@ pub(super) enum Message {
     Retire(String),
     /// The end.
     Stop,
+}
+
+/// Bytes that were weighed, and that nobody deploys.
+pub(super) struct Planned {
+    pub(super) name: String,
+    pub(super) module: String,
+    pub(super) digest: String,
+    pub(super) weighed: Result<Weighed, RejectError>,
 }
 
 /// A step to be taken, and why.
@@ -140,6 +151,11 @@ impl Steward {
                     {
                         self.check(&name, release, AGAIN);
                     }
+                }
+                Message::Plan(planned, answer) => {
+                    let Planned { name, module, digest, weighed } = *planned;
+                    let _ = answer.send(self.plan(&name, &module, weighed));
+                    self.forget_unneeded(&digest);
                 }
                 Message::Look(name, release) => {
                     if let Err(error) = self.look(&name, release)

@@ -73,6 +73,12 @@ impl SurfaceDifference {
         Self { added: only(&after, &before), removed: only(&before, &after), changed: changed.collect() }
     }
 
+    /// Of a first release: everything is new.
+    #[must_use]
+    pub fn first(of: Surface<'_>) -> Self {
+        Self { added: parts(of).into_keys().collect(), ..Self::default() }
+    }
+
     /// Whether readers can ask the same, and are answered alike where the rows are the same. An index changes no answer; what the code of
     /// a computed query does is not looked at.
     #[must_use]

@@ -5,8 +5,10 @@
 
 use super::Error;
 use super::component::RejectError;
+use super::control::Record;
 use super::machine::{Event, State};
-use super::releases::InForce;
+use super::releases::{Component, InForce};
+use super::serving::Serving;
 use super::steward::{Happening, Steward};
 use crate::plugin::{Manifest, Upcaster};
 use serde::{Deserialize, Serialize};
@@ -82,13 +84,8 @@ impl Steward {
     /// Rebuilds, alongside, what this upcaster feeds and was built with another release of it, or without.
     pub(super) fn rebuild_fed(&mut self, upcaster: &str) {
         let mut stale = Vec::new();
-        for component in self.components.values().filter(|component| !component.removed) {
-            let Some(serving) = component.building.as_ref().or(component.live.as_ref()) else { continue };
-            // Against the newest one, and not the one that serves: what was rolled back is not built again.
-            let newest = component.releases.iter().find(|record| record.state != State::Rejected);
-            let Some(newest) = newest.filter(|newest| !matches!(newest.state, State::Received | State::Checked)) else {
-                continue;
-            };
+        for component in self.components.values() {
+            let Some((serving, newest)) = fed_now(component) else { continue };
             let by_name = |feeds: &&Feeds| feeds.name == upcaster;
             let wanted = self.upcasters_of(serving.plugin.manifest());
             if wanted.iter().find(by_name) != newest.upcasters.iter().find(by_name) {
@@ -112,4 +109,12 @@ impl Steward {
                 && record.upcasters.iter().any(|feeds| feeds.name == name && feeds.release == release)
         })
     }
+}
+
+/// What an upcaster's new release is judged by in a component: the newest code that runs, and the newest release, not the one that
+/// serves: what was rolled back is not built again. `None` where there is nothing to rebuild, or it is still checked.
+pub(super) fn fed_now(component: &Component) -> Option<(&Serving, &Record)> {
+    let serving = component.building.as_ref().or(component.live.as_ref()).filter(|_| !component.removed)?;
+    let newest = component.releases.iter().find(|record| record.state != State::Rejected)?;
+    (!matches!(newest.state, State::Received | State::Checked)).then_some((&**serving, newest))
 }

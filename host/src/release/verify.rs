@@ -338,7 +338,8 @@ impl Pair<'_> {
     }
 }
 
-fn surface(serving: &Serving) -> Surface<'_> {
+/// What readers can ask of a release that runs.
+pub(super) fn surface(serving: &Serving) -> Surface<'_> {
     Surface { manifest: serving.plugin.manifest(), relations: serving.store.relations() }
 }
 
