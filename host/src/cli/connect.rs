@@ -46,6 +46,15 @@ impl Drop for Opened {
     }
 }
 
+/// What a host said against a request: the problem, and the same for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub struct Refused {
+    /// The problem.
+    pub problem: Value,
+    said: String,
+}
+
 /// What a host answered.
 pub struct Answer {
     /// Its JSON.
@@ -195,7 +204,7 @@ fn answer(mut response: Response<Body>) -> Result<Answer, Failure> {
     if let (Some(stored), Some(skipped)) = (problem["stored"].as_u64(), problem["skipped"].as_u64()) {
         said = format!("{said}\n{stored} events were stored before it, and {skipped} were known.");
     }
-    Err(said.into())
+    Err(Refused { problem, said }.into())
 }
 
 /// A name as one segment of a path.

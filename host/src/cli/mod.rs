@@ -16,6 +16,7 @@ mod import;
 mod new;
 mod parked;
 mod pause;
+mod plan;
 mod promote;
 mod query;
 mod rebuild;
@@ -55,6 +56,7 @@ enum Command {
     Check(check::Check),
     Test(test::Test),
     Status(status::Status),
+    Plan(plan::Plan),
     Deploy(deploy::Deploy),
     Diff(diff::Diff),
     Promote(promote::Promote),
@@ -115,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Plan(command) => command.run(),
         Command::Deploy(command) => command.run(),
         Command::Diff(command) => command.run(),
         Command::Promote(command) => command.run(),

@@ -20,6 +20,18 @@ pub fn rows(rows: &[Value]) -> String {
     table(&columns, rows.iter().map(|row| columns.iter().map(|column| cell(&row[*column])).collect()))
 }
 
+/// What there is to say about each of several things: the thing's name stands before the first of its lines.
+pub fn pairs(pairs: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    for (name, lines) in pairs {
+        for (index, line) in lines.into_iter().enumerate() {
+            table.add_row([if index == 0 { name } else { "" }.to_owned(), plain(&line)]);
+        }
+    }
+    table.trim_fmt()
+}
+
 /// A value without the quotes that JSON puts around text.
 pub fn cell(value: &Value) -> String {
     match value {

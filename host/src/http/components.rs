@@ -1,10 +1,11 @@
-//! `POST /components`: uploading a component is dropping it.
+//! `POST /components`: uploading a component is dropping it, or only asking what that would come to.
 
 use super::parameters::Parameters;
+use super::plans::plan_json;
 use super::problem::{Code, Problem};
 use super::reading::told;
 use super::releases::{answer_about, check_module, check_steers, taken};
-use super::{App, body};
+use super::{App, answer, body};
 use crate::access::Caller;
 use crate::plugin::is_name;
 use crate::release;
@@ -13,7 +14,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-/// `POST /components?name=&module=`, the component's bytes as the body. Answers once it is checked; it is built then.
+/// `POST /components?name=&module=&plan=`, the component's bytes as the body. Answers once it is checked; it is built then, unless only
+/// its plan is asked for.
 pub async fn deploy(
     State(app): State<App>,
     caller: Caller,
@@ -22,6 +24,7 @@ pub async fn deploy(
 ) -> Result<Response, Problem> {
     let name = parameters.take("name")?.unwrap_or_default();
     let module = parameters.take("module")?.unwrap_or_else(|| caller.module().unwrap_or_default().to_owned());
+    let plans = parameters.take_as::<bool>("plan", "true or false")?.unwrap_or(false);
     parameters.finish()?;
     // Read before anything is said against it: who still sends would not hear it.
     let (bytes, place) = body::bytes(&app, body, app.host.config.plugin.component_bytes, "component_bytes").await?;
@@ -30,6 +33,9 @@ pub async fn deploy(
     check_name("name", &name, "be what the component calls itself")?;
     if !module.is_empty() {
         check_name("module", &module, "be the name of a folder")?;
+    }
+    if plans {
+        return plan(&app, &caller, name, module, bytes).await;
     }
     let order = app.host.releases.deploy(name.clone(), module, bytes).await;
     drop(place);
@@ -45,13 +51,30 @@ pub async fn deploy(
         && matches!(record.state, release::State::Rejected | release::State::Failed)
     {
         let reason = told(&caller, record.internal_to.as_deref(), &record.reason);
-        return Err(Problem::new(Code::ComponentRefused, format!("release {}: {reason}", record.release))
-            .with("code", record.code.as_str())
-            .with("release", record.release)
-            .with("page", format!("/errors/{}", record.code)));
+        let refused = refused(&record.code, format!("release {}: {reason}", record.release));
+        return Err(refused.with("release", record.release));
     }
     let status = if order.unchanged { StatusCode::OK } else { StatusCode::ACCEPTED };
     answer_about(&app, &caller, &component, order, status).await
+}
+
+/// What deploying these bytes would come to. Nothing is done.
+async fn plan(app: &App, caller: &Caller, name: String, module: String, bytes: Vec<u8>) -> Result<Response, Problem> {
+    let planned = app.host.releases.plan(name.clone(), module.clone(), bytes).await;
+    let planned = planned.map_err(|error| taken(app, error))?;
+    let plan = planned.map_err(|error| refused(error.code(), error.to_string()))?;
+    let component = app.host.releases.get(&name).filter(|component| !component.removed);
+    let shown = plan_json(app, caller, component.as_deref(), &plan);
+    if shown.is_null() {
+        let detail = format!("`{name}` is internal to its module, and so is its plan: ask with a token of that module");
+        return Err(Problem::new(Code::NotAllowed, detail));
+    }
+    Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &shown))
+}
+
+/// Why a component is refused.
+fn refused(code: &str, reason: String) -> Problem {
+    Problem::new(Code::ComponentRefused, reason).with("code", code).with("page", format!("/errors/{code}"))
 }
 
 fn check_name(parameter: &str, name: &str, what: &str) -> Result<(), Problem> {

@@ -13,7 +13,7 @@
 //! * `schemas`: what events are checked against
 //! * `projections`: how projections stand
 //! * `components`, `releases`: deploying them, and what operators ask of them
-//! * `steps`, `diff`: what becomes of releases, and what they change
+//! * `plans`, `steps`, `diff`: what releases are to change, what becomes of them, and what they change
 //! * `proof`: whether a read model is the fold of the log
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
 //! * `past`: reading it as of a position
@@ -41,6 +41,7 @@ mod pages;
 mod parameters;
 mod parked;
 mod past;
+mod plans;
 pub mod problem;
 mod projections;
 mod proof;

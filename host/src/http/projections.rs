@@ -2,6 +2,7 @@
 
 use super::parameters::Parameters;
 use super::parked::{may_see, visible_events};
+use super::plans::plan_json;
 use super::problem::Problem;
 use super::reading::{answered, find_component, may_know, may_read, told, words};
 use super::{App, answer};
@@ -10,7 +11,7 @@ use crate::log::Filter;
 use crate::plugin::manifest::{Step, Subscription};
 use crate::plugin::{Selector, rfc3339};
 use crate::projector::{self, Halt};
-use crate::release::{Component, Paused, Record, Serving};
+use crate::release::{Component, FOLDED, FOLDED_PUBLIC, Paused, Record, Serving};
 use crate::store::Snapshot;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -27,7 +28,7 @@ pub async fn list(State(app): State<App>, caller: Caller, parameters: Parameters
     let mut projections = Vec::new();
     for component in app.host.releases.all() {
         if !component.removed {
-            let releases = component.releases.iter().take(LISTED).map(|record| without_steps(&caller, record));
+            let releases = component.releases.iter().take(LISTED).map(|record| in_short(&caller, record));
             projections.push(summary(&app, &caller, &component, releases.collect()).await?);
         }
     }
@@ -44,7 +45,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let component = find_component(&app, &name)?;
-    let releases = component.releases.iter().map(|record| release_json(&caller, record)).collect();
+    let releases = component.releases.iter().map(|record| release_json(&app, &caller, &component, record)).collect();
     let mut shown = summary(&app, &caller, &component, releases).await?;
     let mut more = Map::new();
     if let Some(in_force) = &component.upcaster {
@@ -161,18 +162,29 @@ fn with_end(app: &App, component: &Component, mut warm: Value) -> Value {
     warm
 }
 
-/// A release with its steps, for who asks.
-pub fn release_json(caller: &Caller, record: &Record) -> Value {
+/// A release with its plan and its steps, for who asks.
+pub fn release_json(app: &App, caller: &Caller, component: &Component, record: &Record) -> Value {
+    let mut shown = with_steps(caller, record);
+    let plan = record.plan.as_ref().map(|plan| plan_json(app, caller, Some(component), plan));
+    shown["plan"] = plan.unwrap_or_default();
+    shown
+}
+
+fn with_steps(caller: &Caller, record: &Record) -> Value {
     let mut shown = json!(record);
     shown["reason"] = told(caller, record.internal_to.as_deref(), &record.reason).into();
     for (step, recorded) in shown["steps"].as_array_mut().into_iter().flatten().zip(&record.steps) {
         step["reason"] = told(caller, recorded.internal_to.as_deref(), &recorded.reason).into();
+        // How many internal events there are, is told inside.
+        if let Some(public) = recorded.figures.get(FOLDED_PUBLIC).filter(|_| !caller.is_inside(&record.module)) {
+            step["figures"][FOLDED] = public.clone();
+        }
     }
     shown
 }
 
-fn without_steps(caller: &Caller, record: &Record) -> Value {
-    let mut shown = release_json(caller, record);
+fn in_short(caller: &Caller, record: &Record) -> Value {
+    let mut shown = with_steps(caller, record);
     if let Some(members) = shown.as_object_mut() {
         members.remove("steps");
     }

@@ -166,7 +166,7 @@ pub async fn answer_about(
     status: StatusCode,
 ) -> Result<Response, Problem> {
     let record = component.release(order.release);
-    let releases = record.map(|record| release_json(caller, record)).into_iter().collect();
+    let releases = record.map(|record| release_json(app, caller, component, record)).into_iter().collect();
     let mut shown = summary(app, caller, component, releases).await?;
     if let Some(members) = shown.as_object_mut() {
         members.insert("release".into(), order.release.into());

@@ -54,7 +54,7 @@ pub use component::{Checked, RejectError, check, read};
 pub use control::{By, Limits, Paused, Record, Ruling, Step};
 pub use folder::Options as FolderOptions;
 pub use machine::State;
-pub use plan::Plan;
+pub use plan::{FOLDED, FOLDED_PUBLIC, Listener, Plan};
 pub use releases::{Ask, Component, InForce, Releases, Taken};
 pub use retire::Warm;
 pub use serving::Serving;

@@ -6,10 +6,10 @@ use crate::release::releases::Component;
 use serde_json::Value;
 
 /// The figure of a step: events that the component was given.
-pub(in crate::release) const FOLDED: &str = "folded";
+pub const FOLDED: &str = "folded";
 
 /// The figure of a step: those of them that are public.
-pub(in crate::release) const FOLDED_PUBLIC: &str = "folded_public";
+pub const FOLDED_PUBLIC: &str = "folded_public";
 
 /// A build of so many events tells how fast a component is, whatever is to be built; starting and sealing are little of it.
 const ENOUGH: u64 = 1_000;

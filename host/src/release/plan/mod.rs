@@ -19,7 +19,8 @@ mod told;
 mod weigh;
 
 pub(super) use draft::Wanted;
-pub(super) use measured::{FOLDED, FOLDED_PUBLIC};
+pub use measured::{FOLDED, FOLDED_PUBLIC};
+pub use told::Listener;
 pub(super) use weigh::{Weighed, weigh};
 
 use super::control::{Limits, Ruling};
