@@ -48,7 +48,7 @@ fn first_next_and_again() {
         (&first["against"], &first["same_bytes"], &first["kind"]),
         (&Value::Null, &json!(false), &json!("projection"))
     );
-    assert_eq!(names(&first["surface"]["added"]), ["cars", "customers", "of_customer"]);
+    assert_eq!(names(&first["surface"]["added"]), ["cars", "customers", "cars_of_customer", "of_customer"]);
     assert_eq!((&first["surface"]["removed"], &first["surface"]["changed"]), (&json!([]), &json!([])));
     assert_eq!(
         names(&first["subscriptions"]["added"]),
@@ -70,6 +70,7 @@ fn first_next_and_again() {
     let same = plan(&server, "cars", cars_v1());
     assert_eq!((&same["same_bytes"], &same["against"]["release"]), (&json!(true), &json!(1)));
     assert_eq!(same["then"], "nothing: release 1 serves, and has these bytes");
+    assert_eq!((&first["builds"], &same["builds"], &same["estimate"]), (&json!(true), &json!(false), &Value::Null));
 
     // The next version differs by what it consumes, and is as fast as the one before.
     let second = plan(&server, "cars", cars_v2());
@@ -288,7 +289,7 @@ fn nothing_is_done() {
     // What was only planned is taken once it is dropped.
     data.drop_bytes("cars", cars_v2());
     server.wait_for_release("cars", 2, "live");
-    let unfit = server.try_post("/components?name=cars&plan=perhaps", "application/wasm", cars_v2());
+    let unfit = server.try_post("/components?name=cars&plan=perhaps", "application/wasm", "x");
     unfit.expect("the host answers").refused(400, "bad-parameter");
 }
 

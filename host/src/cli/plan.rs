@@ -140,6 +140,9 @@ fn consumes(subscriptions: &Value) -> Vec<String> {
 /// How many events it folds, and how long that takes.
 fn replays(plan: &Value) -> Vec<String> {
     let (events, estimate) = (&plan["events"], &plan["estimate"]);
+    if plan["builds"] == false {
+        return vec!["nothing: none is built".to_owned()];
+    }
     let Some(count) = events["count"].as_u64() else { return vec!["the events could not be counted".to_owned()] };
     let at_least = if events["at_least"] == true { "at least " } else { "" };
     let counted = format!("{at_least}{} of {} events", HumanCount(count), human(&events["head"]));
@@ -148,7 +151,7 @@ fn replays(plan: &Value) -> Vec<String> {
     match estimate["seconds"].as_f64() {
         _ if count == 0 => vec![counted],
         Some(seconds) => vec![format!("{counted}, in {at_least}{}", time(seconds)), by()],
-        None => vec![counted, "how long that takes nobody knows yet: no build of this kind was measured".to_owned()],
+        None => vec![counted, "how long that takes is not known yet: no build was measured that tells".to_owned()],
     }
 }
 

@@ -77,6 +77,7 @@ impl Steward {
             version: loaded.version().to_owned(),
             digest: loaded.digest().to_owned(),
             same_bytes: against.as_ref().is_some_and(is_same),
+            builds: wanted.known == Known::Nothing && matches!(change, Change::Projection(_)),
             limits: wanted.limits.clone(),
             supersedes: wanted.supersedes,
             retires: self.retires(wanted, &change, component),
@@ -108,7 +109,9 @@ impl Steward {
             ),
             subscriptions: SubscriptionDifference::between(before, manifest),
             settings: settings(before, record, manifest, wanted.limits),
-            measured: Measured::of(wanted.name, self.components.values(), count),
+            measured: (wanted.known == Known::Nothing)
+                .then(|| Measured::of(wanted.name, self.components.values(), count))
+                .flatten(),
             events,
             parking: Parking {
                 on_failure: manifest.on_failure,

@@ -45,6 +45,8 @@ pub struct Plan {
     pub against: Option<Against>,
     /// Its bytes are those of the release that serves.
     pub same_bytes: bool,
+    /// A read model is built; otherwise it is an upcaster, or there is a release of these bytes already.
+    pub builds: bool,
     /// What may be used by it, and is fixed with it.
     pub limits: Limits,
     /// What it is, and what that changes.
@@ -96,7 +98,7 @@ pub struct Projection {
     pub settings: Vec<String>,
     /// What it has to fold; `None` where that could not be counted.
     pub events: Option<Events>,
-    /// The build that its time is estimated by; `None` where none was measured.
+    /// The build that its time is estimated by; `None` where none was measured that tells, or nothing is built.
     pub measured: Option<Measured>,
     /// What becomes of events that it cannot apply.
     pub parking: Parking,
