@@ -40,7 +40,7 @@ pub async fn show(
         return feed(&app, caller, steps);
     }
     let releases = component.releases.iter().filter(|record| release.is_none_or(|release| record.release == release));
-    let releases: Vec<Value> = releases.map(|record| release_json(&caller, record)).collect();
+    let releases: Vec<Value> = releases.map(|record| release_json(&app, &caller, &component, record)).collect();
     let shown = json!({ "name": component.name, "releases": releases });
     Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &shown))
 }

@@ -6,9 +6,9 @@ use super::folder::{self, Folder};
 use super::machine::State;
 use super::night;
 use super::offer::{Offer, Origin};
+use super::plan::{Plan, weigh};
 use super::proof::{Proof, Prover};
 use super::scratch::Scratch;
-use super::plan::{Plan, weigh};
 use super::serving::{Parts, Serving};
 use super::steward::{Message, Planned, Steward};
 use super::{Error, RejectError, control::Control};
@@ -200,8 +200,7 @@ impl Releases {
             .map_err(Error::Thread)?;
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
-        Ok(Self { board, as_of, prover, inbox, threads })
-        Ok(Self { board, inbox, threads, parts, checks })
+        Ok(Self { board, as_of, prover, inbox, threads, parts, checks })
     }
 
     /// Waits, for so long at most, until each component serves, or it is known that it does not.
