@@ -85,8 +85,8 @@ impl Host {
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let started_at = log.head();
         let releases = Releases::open(&data, &engine, &log, &config)?;
-        let is_first = |component: &&Arc<Component>| component.live.is_none() && component.candidate().is_some();
-        let awaited = releases.all().iter().filter(is_first).map(|component| component.name.clone()).collect();
+        let is_coming = |component: &&Arc<Component>| component.is_coming();
+        let awaited = releases.all().iter().filter(is_coming).map(|component| component.name.clone()).collect();
         releases.settled(config.start).await;
         Ok(Self {
             tokens,

@@ -138,6 +138,12 @@ fn notes(projection: &Value) -> Vec<String> {
             reason.unwrap_or_default()
         ));
     }
+    if projection["verified"]["same"] == false {
+        notes.push(format!(
+            "its read model is NOT the fold of the log, as was found at {}; `laterna verify {name}` says what differs",
+            day(projection["verified"]["at"].as_str().unwrap_or_default())
+        ));
+    }
     match projection["paused"].as_str() {
         Some("builds") => notes.push(format!("builds are paused; `laterna resume {name}` lets them go on")),
         Some("everything") => notes.push(format!("it is paused; `laterna resume {name}` lets it go on")),

@@ -21,7 +21,7 @@ pub async fn ready(State(app): State<App>) -> Response {
     for component in app.host.releases.all() {
         let Some(live) = &component.live else {
             // Only those that the start began with: one that comes later does not take the others' host out of service.
-            if app.host.awaited.contains(&component.name) && component.candidate().is_some() {
+            if app.host.awaited.contains(&component.name) && component.is_coming() {
                 let position = component.building.as_ref().map_or(0, |building| building.store.progress().applied);
                 catching_up.push(json!({ "projection": component.name, "position": position, "wanted": head }));
             }

@@ -61,6 +61,7 @@ pub async fn show(
         // What a component calls its tables tells of what it holds.
         if may_read(&caller, &component, live) {
             more.extend(described(&app, &caller, &component, live));
+            more.insert("verified".into(), verified(&component, live));
         }
     }
     if let Some(members) = shown.as_object_mut() {
@@ -70,6 +71,15 @@ pub async fn show(
         Some(live) => Ok(answered(live.release, live.store.progress().applied, &shown)),
         None => Ok(answer::at_position(StatusCode::OK, 0, &shown)),
     }
+}
+
+/// What came of proving that the read model is the fold of the log, when that was done last.
+fn verified(component: &Component, live: &Serving) -> Value {
+    let proof = component.release(live.release).and_then(|record| record.proof.as_deref());
+    proof.map_or(
+        Value::Null,
+        |proof| json!({ "same": proof.same, "position": proof.before.position, "at": rfc3339(proof.at_us) }),
+    )
 }
 
 /// What a component says of itself, but for event types that only its own module may know of.

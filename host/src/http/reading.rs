@@ -8,7 +8,7 @@ use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::plugin::Visibility;
 use crate::projector::{HIDDEN, Halt, State};
-use crate::release::{Component, Serving};
+use crate::release::{Component, Serving, State as ReleaseState};
 use crate::schemas::Registry;
 use crate::store::Store;
 use axum::Json;
@@ -107,7 +107,7 @@ impl Freshness {
             changed.borrow_and_update();
             let component = find_component(app, name)?;
             let Some(live) = component.live.clone() else {
-                let waits = self.waits && component.candidate().is_some();
+                let waits = self.waits && component.is_coming();
                 if waits && matches!(timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
                     continue;
                 }
@@ -207,6 +207,12 @@ pub fn not_live(app: &App, caller: &Caller, component: &Component) -> Problem {
         return Problem::new(Code::ProjectionNotLive, detail);
     }
     let detail = match (component.candidate(), &component.building) {
+        (Some(candidate), _) if candidate.state == ReleaseState::Held => {
+            let release = candidate.release;
+            format!(
+                "release {release} of `{name}` is the first one, and is held. `laterna promote {name}` lets it serve."
+            )
+        }
         (Some(candidate), Some(building)) => format!(
             "release {} of `{name}` is the first one, and is being built: it is at {} of {}. Ask again later, or with `fresh=true`.",
             candidate.release,

@@ -75,6 +75,12 @@ impl Component {
         self.in_state(State::is_candidate)
     }
 
+    /// It comes to serve for the first time, and nobody has to promote it.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        self.live.is_none() && self.candidate().is_some_and(|candidate| candidate.state != State::Held)
+    }
+
     /// The one that is to serve next: for the first time, or again.
     pub(super) fn on_its_way(&self) -> Option<&Record> {
         self.in_state(|state| state.is_candidate() || state == State::Returning)
@@ -205,7 +211,7 @@ impl Releases {
 
     /// Waits, for so long at most, until each component serves, or it is known that it does not.
     pub async fn settled(&self, patience: Duration) {
-        let is_settled = |component: &Arc<Component>| component.live.is_some() || component.candidate().is_none();
+        let is_settled = |component: &Arc<Component>| !component.is_coming();
         let mut changed = self.board.changed.subscribe();
         let settled = async {
             while !self.all().iter().all(is_settled) {
