@@ -17,6 +17,8 @@ const FORMAT: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE starts (boot TEXT NOT NULL, recorded_at INTEGER NOT NULL) STRICT;
+CREATE TABLE counted (steps INTEGER NOT NULL) STRICT;
+INSERT INTO counted VALUES (0);
 CREATE TABLE components (
     name TEXT PRIMARY KEY,
     module TEXT NOT NULL,
@@ -224,7 +226,7 @@ impl Control {
         let format: i64 = transaction.query_one("PRAGMA user_version", [], |row| row.get(0))?;
         if format < FORMAT {
             // What an older version left follows from the log and the folder: it is made anew.
-            for table in ["starts", "components", "releases", "steps", "discarded", "files"] {
+            for table in ["starts", "components", "releases", "steps", "discarded", "files", "counted"] {
                 transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
             }
             transaction.execute_batch(TABLES)?;
@@ -335,9 +337,9 @@ impl Control {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The number of the newest step of all.
+    /// The number of the newest step of all, also of those that are forgotten: none comes twice.
     pub(super) fn newest_step(&self) -> Result<u64, Error> {
-        let newest: i64 = self.connection.query_one("SELECT ifnull(max(id), 0) FROM steps", [], |row| row.get(0))?;
+        let newest: i64 = self.connection.query_one("SELECT steps FROM counted", [], |row| row.get(0))?;
         Ok(newest.cast_unsigned())
     }
 
@@ -359,6 +361,12 @@ impl Writing<'_> {
             "INSERT OR REPLACE INTO components VALUES (?1, ?2, ?3, ?4)",
             params![component.name, component.module, serde_json::to_string(&component.paused)?, component.removed],
         )?;
+        Ok(())
+    }
+
+    /// So many steps were taken.
+    pub(super) fn newest_step(&self, step: u64) -> Result<(), Error> {
+        self.transaction.execute("UPDATE counted SET steps = ?1", [step.cast_signed()])?;
         Ok(())
     }
 

@@ -51,9 +51,6 @@ pub enum NoProof {
     /// They could not be compared.
     #[error("the two could not be compared: {0}")]
     Unverified(#[from] Unverified),
-    /// The thread died.
-    #[error("it was given up; standard error says why")]
-    Died,
 }
 
 impl NoProof {
@@ -145,7 +142,7 @@ impl Prover {
         tokio::spawn(async move {
             let Ok(_turn) = folding.acquire().await else { return };
             let proving = tokio::task::spawn_blocking(move || proving.run()).await;
-            let stage = match proving.unwrap_or(Err(NoProof::Died)) {
+            let stage = match proving.unwrap_or(Err(Unverified::Died.into())) {
                 Ok(difference) => {
                     tell(&name, &difference);
                     let difference = Arc::new(difference);

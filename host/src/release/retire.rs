@@ -45,7 +45,9 @@ impl Steward {
     pub(super) fn retire_later(&self, name: &str) {
         let Some(component) = self.components.get(name).filter(|component| !component.removed) else { return };
         let warm = &self.parts.config.warm;
-        let Some(due) = component.kept_warm().filter_map(|record| warm.retires_at_us(record)).min() else { return };
+        let beyond = component.kept_warm().skip(warm.releases).any(|record| record.state == State::Warm);
+        let due = component.kept_warm().filter_map(|record| warm.retires_at_us(record)).min();
+        let Some(due) = due.map(|due| if beyond { 0 } else { due }) else { return };
         let left = Duration::from_micros(due.saturating_sub(control::now_us()).max(0).cast_unsigned());
         let (name, inbox) = (name.to_owned(), self.inbox.clone());
         self.runtime.spawn(async move {
@@ -66,14 +68,22 @@ impl Steward {
     fn expire_overdue(&mut self, name: &str) -> Result<(), Error> {
         let Some(component) = self.components.get(name).filter(|component| !component.removed) else { return Ok(()) };
         let (warm, now) = (&self.parts.config.warm, control::now_us());
-        let is_overdue = |record: &&Record| warm.retires_at_us(record).is_some_and(|due| due <= now);
-        let overdue: Vec<u64> = component.kept_warm().filter(is_overdue).map(|record| record.release).collect();
-        if overdue.is_empty() {
+        let mut expired = Vec::new();
+        for (place, record) in component.kept_warm().enumerate() {
+            let reason = match warm.retires_at_us(record) {
+                // The setting was another one when it ceased to serve.
+                Some(_) if place >= warm.releases => format!("{} kept behind the one that serves", warm.told()),
+                Some(due) if due <= now => {
+                    format!("it was kept for {} s, which is as long as a release is", warm.age.as_secs())
+                }
+                _ => continue,
+            };
+            expired.push(Happening::new(record.release, Event::Expired, reason));
+        }
+        if expired.is_empty() {
             return Ok(());
         }
-        let reason = format!("it was kept for {} s, which is as long as a release is", warm.age.as_secs());
-        let expired: Vec<Happening> =
-            overdue.iter().map(|release| Happening::new(*release, Event::Expired, reason.clone())).collect();
+        let overdue: Vec<u64> = expired.iter().map(|happening| happening.release).collect();
         self.happen(name, &expired)?;
         let Some(mut component) = self.components.get(name).cloned() else { return Ok(()) };
         let (gone, kept) = component.warm.into_iter().partition(|warm| overdue.contains(&warm.release));

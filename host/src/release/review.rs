@@ -65,7 +65,7 @@ impl Steward {
                 pair.compare(&options)
             });
             // One that panicked has said so on standard error.
-            let reviewed = comparing.await.unwrap_or(Err(Unverified::Unwanted));
+            let reviewed = comparing.await.unwrap_or(Err(Unverified::Died));
             // Where nobody listens any more, the host is being stopped.
             let _ = inbox.send(Message::Reviewed(name, release, Box::new(reviewed))).await;
         });

@@ -245,6 +245,7 @@ impl Steward {
         let digest = component.releases.first().map(|record| record.digest.clone()).unwrap_or_default();
         self.control.write(|control| {
             control.component(&recorded(&component))?;
+            control.newest_step(newest_step)?;
             component.releases.iter().filter(is_touched).try_for_each(|record| control.release(name, record))?;
             file.map_or(Ok(()), |file| control.file(file, &digest))
         })?;

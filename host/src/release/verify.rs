@@ -123,6 +123,9 @@ pub enum Unverified {
     /// It took too long.
     #[error("it took longer than {0:?}: raise `verify_ms`")]
     OutOfTime(Duration),
+    /// The thread died.
+    #[error("it was given up; standard error says why")]
+    Died,
     /// A store is out of order.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -185,20 +188,31 @@ impl ParkedDifference {
 /// # Errors
 /// A store cannot be read.
 pub(super) fn newly_parked(before: &Store, after: &Store, known_up_to: u64) -> Result<Vec<Sequence>, store::Error> {
-    let newly = after.read_here(|after| before.read_here(|before| more_in(before, after)))?;
+    let newly = after.read_here(|after| before.read_here(|before| more_in(before, after, leaves_more_out)))?;
     Ok(newly.into_iter().filter(|sequence| sequence.position > known_up_to).collect())
 }
 
-/// The sequences of which `after` leaves out more events than `before`.
-fn more_in(before: &Snapshot, after: &Snapshot) -> Result<Vec<Sequence>, store::Error> {
-    let known: HashMap<String, u64> =
-        before.parked(0, usize::MAX)?.into_iter().map(|known| (known.sequence, known.events)).collect();
+/// The sequences of `after` that `before` has not, or that differ.
+fn more_in(
+    before: &Snapshot,
+    after: &Snapshot,
+    differs: fn(&Sequence, &Sequence) -> bool,
+) -> Result<Vec<Sequence>, store::Error> {
+    let known: HashMap<String, Sequence> =
+        before.parked(0, usize::MAX)?.into_iter().map(|known| (known.sequence.clone(), known)).collect();
     let left_out = after.parked(0, usize::MAX)?.into_iter();
-    Ok(left_out.filter(|left| known.get(&left.sequence).is_none_or(|known| *known < left.events)).collect())
+    Ok(left_out.filter(|left| known.get(&left.sequence).is_none_or(|known| differs(known, left))).collect())
 }
 
-fn parked_difference(before: &Snapshot, after: &Snapshot) -> Result<ParkedDifference, store::Error> {
-    let (mut newly, mut no_longer) = (more_in(before, after)?, more_in(after, before)?);
+/// What another release says of an event that both leave out is nothing that readers miss.
+fn leaves_more_out(before: &Sequence, after: &Sequence) -> bool {
+    before.events < after.events
+}
+
+/// Of one release folded twice everything must be the same, where `is_proof`.
+fn parked_difference(before: &Snapshot, after: &Snapshot, is_proof: bool) -> Result<ParkedDifference, store::Error> {
+    let differs = if is_proof { |before: &Sequence, after: &Sequence| before != after } else { leaves_more_out };
+    let (mut newly, mut no_longer) = (more_in(before, after, differs)?, more_in(after, before, differs)?);
     let (newly_sequences, no_longer_sequences) = (newly.len(), no_longer.len());
     newly.truncate(LISTED);
     no_longer.truncate(LISTED);
@@ -270,7 +284,7 @@ impl Pair<'_> {
                 };
                 let content = compare(one, other, &samples, &mut go_on)?;
                 let surface = SurfaceDifference::between(surface(before), surface(after));
-                let parked = parked_difference(one, other)?;
+                let parked = parked_difference(one, other, before.release == after.release)?;
                 let side = |serving: &Serving, snapshot: &Snapshot| Side {
                     release: serving.release,
                     version: serving.plugin.manifest().version.clone(),
