@@ -308,9 +308,11 @@ impl Releases {
     /// # Errors
     /// The host is being stopped.
     pub async fn plan(&self, name: String, module: String, bytes: Vec<u8>) -> Result<Result<Plan, RejectError>, Error> {
-        let _turn = self.checks.acquire().await.map_err(|_| Error::Closed)?;
+        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Error::Closed)?;
         let parts = Arc::clone(&self.parts);
         let weighing = tokio::task::spawn_blocking(move || {
+            // Also where nobody waits for it any more, it is its turn until it ends.
+            let _turn = turn;
             let weighed = weigh(&parts, &name, &module, &bytes, &parts.config.plugin);
             Planned { digest: blake3::hash(&bytes).to_hex().to_string(), name, module, weighed }
         });

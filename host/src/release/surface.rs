@@ -5,6 +5,9 @@ use crate::store::{Relation, RelationKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Changes that are told of a part.
+const CHANGES: usize = 20;
+
 /// How what readers can ask changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SurfaceDifference {
@@ -67,7 +70,7 @@ impl SurfaceDifference {
             one.keys().filter(|part| !other.contains_key(part)).cloned().collect()
         };
         let changed = after.iter().filter_map(|(part, shape)| {
-            let changes = before.get(part)?.changes(shape);
+            let changes = first_of(before.get(part)?.changes(shape));
             (!changes.is_empty()).then(|| Changed { part: part.clone(), changes })
         });
         Self { added: only(&after, &before), removed: only(&before, &after), changed: changed.collect() }
@@ -86,6 +89,16 @@ impl SurfaceDifference {
         let changed = self.changed.iter().map(|changed| &changed.part);
         self.added.iter().chain(&self.removed).chain(changed).all(|part| part.kind == PartKind::Index)
     }
+}
+
+/// As many of the changes of a part as are told.
+fn first_of(mut changes: Vec<String>) -> Vec<String> {
+    let more = changes.len().saturating_sub(CHANGES);
+    if more > 0 {
+        changes.truncate(CHANGES);
+        changes.push(format!("and {more} more"));
+    }
+    changes
 }
 
 /// What a part looks like.
