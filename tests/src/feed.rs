@@ -56,7 +56,7 @@ impl Client {
     pub fn try_feed(&self, path: &str, headers: &[(&str, &str)]) -> Result<Feed, Answer> {
         // A feed may be read for longer than one request may take.
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(2 * PATIENCE));
-        let mut request = ureq::Agent::from(config.build()).get(format!("{}{path}", self.url));
+        let mut request = self.show(ureq::Agent::from(config.build()).get(format!("{}{path}", self.url)));
         for (name, value) in [("accept", "text/event-stream")].iter().chain(headers) {
             request = request.header(*name, *value);
         }
