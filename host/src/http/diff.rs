@@ -44,9 +44,8 @@ pub fn shown(caller: &Caller, module: &str, difference: &Difference) -> Value {
         visible.map(|sequence| sequence_json(is_inside, sequence)).collect()
     };
     // What others may not know of is not counted for them, either.
-    let counted = |count: usize, sequences: &[Sequence]| {
-        count - sequences.iter().filter(|sequence| !may_see(caller, sequence)).count()
-    };
+    let may_see_all = parked.internal_to.as_deref().is_none_or(|module| caller.is_inside(module));
+    let counted = |count: usize, internal: usize| if may_see_all { count } else { count.saturating_sub(internal) };
     let mut shown = json!(difference);
     if let Some(members) = shown.as_object_mut() {
         members.remove("at_us");
@@ -56,9 +55,9 @@ pub fn shown(caller: &Caller, module: &str, difference: &Difference) -> Value {
             "parked".into(),
             json!({
                 "newly": list(&parked.newly),
-                "newly_sequences": counted(parked.newly_sequences, &parked.newly),
+                "newly_sequences": counted(parked.newly_sequences, parked.newly_internal),
                 "no_longer": list(&parked.no_longer),
-                "no_longer_sequences": counted(parked.no_longer_sequences, &parked.no_longer),
+                "no_longer_sequences": counted(parked.no_longer_sequences, parked.no_longer_internal),
             }),
         );
     }

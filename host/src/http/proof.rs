@@ -3,7 +3,7 @@
 use super::diff::shown;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::reading::{check_read, find_component, words};
+use super::reading::{check_inside, check_read, find_component, words};
 use super::releases::{check_steers, taken};
 use super::{App, answer};
 use crate::access::Caller;
@@ -33,6 +33,7 @@ pub async fn begin(
     let component = find_component(&app, &name)?;
     check(&caller, &component)?;
     let proof = app.host.releases.prove(&component).map_err(|error| taken(&app, error))?;
+    check_found(&caller, &component, &proof)?;
     let status = if timeout(patience, proof.ended()).await.is_ok() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(answer::at_position(status, app.host.log.head(), &proof_json(&caller, &component, Some(&proof))))
 }
@@ -48,12 +49,18 @@ pub async fn show(
     let component = find_component(&app, &name)?;
     check(&caller, &component)?;
     let proof = app.host.releases.proof(&name);
+    proof.as_deref().map_or(Ok(()), |proof| check_found(&caller, &component, proof))?;
     let shown = proof_json(&caller, &component, proof.as_deref());
     Ok(answer::at_position(StatusCode::OK, app.host.log.head(), &shown))
 }
 
 fn check(caller: &Caller, component: &Component) -> Result<(), Problem> {
     component.live.as_ref().map_or(Ok(()), |live| check_read(caller, component, live))
+}
+
+/// What was found of a release that served before may be internal where the read model that serves is not.
+fn check_found(caller: &Caller, component: &Component, proof: &Proof) -> Result<(), Problem> {
+    if proof.is_internal { check_inside(caller, component) } else { Ok(()) }
 }
 
 fn proof_json(caller: &Caller, component: &Component, proof: Option<&Proof>) -> Value {

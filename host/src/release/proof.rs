@@ -5,7 +5,7 @@ use super::releases::Component;
 use super::scratch::Scratch;
 use super::serving::{Parts, Serving};
 use super::steward::Message;
-use super::verify::{Difference, Pair, Unverified};
+use super::verify::{Difference, Pair, Unverified, is_internal};
 use super::{Error, RejectError};
 use crate::projector::{Halt, State};
 use crate::store::Progress;
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Proof {
     /// Its number.
     pub release: u64,
+    /// Its read model is for readers of its module only.
+    pub is_internal: bool,
     stage: watch::Sender<Stage>,
     /// How far the fold is, once it has begun.
     progress: OnceLock<watch::Receiver<Progress>>,
@@ -125,8 +127,8 @@ impl Prover {
         {
             return Ok(Arc::clone(proof));
         }
-        let stage = watch::Sender::new(Stage::Waiting);
-        let proof = Arc::new(Proof { release: live.release, stage, progress: OnceLock::new() });
+        let (stage, is_internal) = (watch::Sender::new(Stage::Waiting), is_internal(None, live));
+        let proof = Arc::new(Proof { release: live.release, is_internal, stage, progress: OnceLock::new() });
         proofs.insert(name.clone(), Arc::clone(&proof));
         let proving = Proving {
             parts: Arc::clone(&self.parts),
@@ -205,6 +207,7 @@ impl Proving {
         let pair = Pair {
             before: &live,
             after: serving,
+            exactly: true,
             patience: parts.config.cutover,
             unwanted: &unwanted,
             runtime: &runtime,

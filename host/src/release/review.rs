@@ -61,7 +61,14 @@ impl Steward {
         self.runtime.spawn(async move {
             let Ok(_turn) = turns.acquire().await else { return };
             let comparing = tokio::task::spawn_blocking(move || {
-                let pair = Pair { before: &blue, after: &green, patience, unwanted: &unwanted, runtime: &runtime };
+                let pair = Pair {
+                    before: &blue,
+                    after: &green,
+                    exactly: false,
+                    patience,
+                    unwanted: &unwanted,
+                    runtime: &runtime,
+                };
                 pair.compare(&options)
             });
             // One that panicked has said so on standard error.
@@ -188,6 +195,7 @@ fn wanted<'c>(
 fn why_held(ruling: Ruling, difference: &Difference, module: &str) -> Option<Hold> {
     let (parked, module) = (&difference.parked, difference.internal.then(|| module.to_owned()));
     if parked.newly_sequences > 0 {
+        let module = module.or_else(|| parked.internal_to.clone());
         return Some(held_for_parked(&parked.newly, parked.newly_sequences, module));
     }
     let holds = match ruling.policy {
@@ -195,7 +203,7 @@ fn why_held(ruling: Ruling, difference: &Difference, module: &str) -> Option<Hol
         Policy::Hold => true,
         Policy::HoldIfDifferent => !difference.same,
     };
-    let internal_to = module.or_else(|| parked.internal_to().map(str::to_owned));
+    let internal_to = module.or_else(|| parked.internal_to.clone());
     holds.then(|| Hold { reason: format!("{}; {}", by_policy(ruling), difference.summary()), internal_to })
 }
 

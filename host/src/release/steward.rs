@@ -4,7 +4,7 @@ use super::Error;
 use super::component::RejectError;
 use super::control::{self, Control, Figures, Record, Step};
 use super::folder::{Seen, file_of};
-use super::machine::Event;
+use super::machine::{Event, State};
 use super::offer::Offer;
 use super::plan::{Plan, Weighed};
 use super::releases::{Ask, Board, Component, Taken};
@@ -251,7 +251,15 @@ impl Steward {
         })?;
         self.newest_step = newest_step;
         remember_newest(&mut component.releases, self.parts.config.release_history);
+        let is_warm = |release| component.release(release).is_some_and(|record| record.state == State::Warm);
+        let stays_warm = happenings.iter().any(|Happening { release, event, .. }| {
+            matches!(event, Event::Superseded | Event::Broke) && is_warm(*release)
+        });
         self.show(component);
+        if stays_warm {
+            // Its time may have passed while it was to serve again.
+            self.retire_later(name);
+        }
         Ok(())
     }
 

@@ -90,10 +90,19 @@ pub struct ParkedDifference {
     pub newly: Vec<Sequence>,
     /// How many there are.
     pub newly_sequences: usize,
+    /// How many of them are readable only inside their module.
+    #[serde(default)]
+    pub newly_internal: usize,
     /// The sequences of which only the earlier one leaves events out, or more of them, as it does; the first hundred.
     pub no_longer: Vec<Sequence>,
     /// How many there are.
     pub no_longer_sequences: usize,
+    /// How many of them are readable only inside their module.
+    #[serde(default)]
+    pub no_longer_internal: usize,
+    /// The module inside which alone it may be told that something is set aside, or no longer, where it may not be told to all.
+    #[serde(default)]
+    pub internal_to: Option<String>,
 }
 
 /// Why two releases were not compared.
@@ -169,13 +178,6 @@ impl Difference {
 }
 
 impl ParkedDifference {
-    /// The module inside which alone it may be told that something is newly set aside, where it may not be told to all.
-    #[must_use]
-    pub fn internal_to(&self) -> Option<&str> {
-        let internal = self.newly.iter().chain(&self.no_longer).find(|sequence| sequence.internal);
-        internal.map(|sequence| sequence.module.as_str())
-    }
-
     /// Neither leaves anything out that the other does not.
     #[must_use]
     pub fn is_same(&self) -> bool {
@@ -209,14 +211,24 @@ fn leaves_more_out(before: &Sequence, after: &Sequence) -> bool {
     before.events < after.events
 }
 
-/// Of one release folded twice everything must be the same, where `is_proof`.
-fn parked_difference(before: &Snapshot, after: &Snapshot, is_proof: bool) -> Result<ParkedDifference, store::Error> {
-    let differs = if is_proof { |before: &Sequence, after: &Sequence| before != after } else { leaves_more_out };
+/// Of one release folded twice everything must be the same: `exactly`.
+fn parked_difference(before: &Snapshot, after: &Snapshot, exactly: bool) -> Result<ParkedDifference, store::Error> {
+    let differs = if exactly { |before: &Sequence, after: &Sequence| before != after } else { leaves_more_out };
     let (mut newly, mut no_longer) = (more_in(before, after, differs)?, more_in(after, before, differs)?);
-    let (newly_sequences, no_longer_sequences) = (newly.len(), no_longer.len());
+    // All of them are counted and looked at before the lists are cut.
+    let internal = |sequences: &[Sequence]| sequences.iter().filter(|sequence| sequence.internal).count();
+    let internal_to = newly.iter().chain(&no_longer).find(|sequence| sequence.internal);
+    let difference = ParkedDifference {
+        newly_sequences: newly.len(),
+        newly_internal: internal(&newly),
+        no_longer_sequences: no_longer.len(),
+        no_longer_internal: internal(&no_longer),
+        internal_to: internal_to.map(|sequence| sequence.module.clone()),
+        ..ParkedDifference::default()
+    };
     newly.truncate(LISTED);
     no_longer.truncate(LISTED);
-    Ok(ParkedDifference { newly, newly_sequences, no_longer, no_longer_sequences })
+    Ok(ParkedDifference { newly, no_longer, ..difference })
 }
 
 /// Two releases that are compared.
@@ -225,6 +237,8 @@ pub(super) struct Pair<'a> {
     pub(super) before: &'a Serving,
     /// The one that follows it.
     pub(super) after: &'a Serving,
+    /// Both must be the same to the last word, also in why an event is left out: they are folded by one component.
+    pub(super) exactly: bool,
     /// Time that the one that serves is kept where it stands at first, for the other to come there; more with each attempt.
     pub(super) patience: Duration,
     /// Ends it.
@@ -284,7 +298,7 @@ impl Pair<'_> {
                 };
                 let content = compare(one, other, &samples, &mut go_on)?;
                 let surface = SurfaceDifference::between(surface(before), surface(after));
-                let parked = parked_difference(one, other, before.release == after.release)?;
+                let parked = parked_difference(one, other, self.exactly)?;
                 let side = |serving: &Serving, snapshot: &Snapshot| Side {
                     release: serving.release,
                     version: serving.plugin.manifest().version.clone(),
