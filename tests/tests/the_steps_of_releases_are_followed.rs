@@ -48,13 +48,22 @@ fn listed(client: &Client, query: &str) -> Vec<Value> {
     for record in answer["releases"].as_array().expect("releases") {
         for step in record["steps"].as_array().expect("steps") {
             let mut step = step.clone();
-            (step["name"], step["release"], step["version"]) =
-                ("cars".into(), record["release"].clone(), record["version"].clone());
+            (step["name"], step["release"]) = ("cars".into(), record["release"].clone());
             steps.push(step);
         }
     }
     steps.sort_by_key(|step| step["id"].as_u64());
     steps
+}
+
+/// What a feed showed, but for versions: they are not known before a release is checked, and told with each of its steps from then on.
+fn shown(steps: &[Said]) -> Vec<Value> {
+    let step = |said: &Said| {
+        let mut step = said.json();
+        assert!(step.as_object_mut().expect("a step").remove("version").is_some(), "{said:?}");
+        step
+    };
+    steps.iter().map(step).collect()
 }
 
 fn assert_ids_count_up(steps: &[Said]) {
@@ -82,10 +91,9 @@ fn each_step_in_its_order_with_its_number() {
     assert_eq!(states(&steps)[5..], path.map(|(release, state)| (release, state.to_owned())).collect::<Vec<_>>());
     assert_ids_count_up(&steps);
     // What it shows is what the list says; of one release only where it is asked for.
-    let shown: Vec<Value> = steps.iter().map(Said::json).collect();
-    assert_eq!(shown, listed(&server, ""));
+    assert_eq!(shown(&steps), listed(&server, ""));
     let of_2 = to_the_end(server.feed(&format!("{STEPS}?release=2&until=live"), &[]));
-    assert_eq!(of_2.iter().map(Said::json).collect::<Vec<_>>(), listed(&server, "?release=2"));
+    assert_eq!(shown(&of_2), listed(&server, "?release=2"));
     assert_eq!(listed(&server, "?release=7"), [] as [Value; 0]);
 
     // After a restart the numbers count on, and who comes back misses and repeats nothing.
@@ -100,7 +108,7 @@ fn each_step_in_its_order_with_its_number() {
     steps.extend(new);
     assert_ids_count_up(&steps);
     let again = up_to(&mut server.feed(STEPS, &[]), 3, "live");
-    assert_eq!(again, steps);
+    assert_eq!(shown(&again), shown(&steps));
 }
 
 #[test]
@@ -161,7 +169,7 @@ fn taken_up_again_behind_each_step_while_releases_come() {
         steps
     });
     assert_ids_count_up(&steps);
-    assert_eq!(steps.iter().map(Said::json).collect::<Vec<_>>(), listed(&server, ""));
+    assert_eq!(shown(&steps), listed(&server, ""));
 }
 
 #[test]
