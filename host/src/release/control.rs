@@ -427,12 +427,6 @@ impl Writing<'_> {
 
     /// Nothing of this component and of its file is remembered any longer.
     pub(super) fn forget_component(&self, component: &str, file: &str) -> Result<(), Error> {
-        // No number of a step is given twice: where the newest of all goes, its number stays.
-        self.transaction.execute("DELETE FROM steps WHERE component = '' AND id < (SELECT max(id) FROM steps)", [])?;
-        self.transaction.execute(
-            "UPDATE steps SET component = '' WHERE component = ?1 AND id = (SELECT max(id) FROM steps)",
-            [component],
-        )?;
         for table in ["steps", "releases", "discarded"] {
             self.transaction.execute(&format!("DELETE FROM {table} WHERE component = ?1"), [component])?;
         }
