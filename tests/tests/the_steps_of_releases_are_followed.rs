@@ -163,6 +163,7 @@ fn taken_up_again_behind_each_step_while_releases_come() {
                     steps.extend((!said.is_heartbeat()).then_some(said));
                 }
             }
+            assert_ids_count_up(&steps);
             feeds += 1;
         }
         swapping.join().expect("it swapped");
