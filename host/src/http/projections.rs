@@ -166,6 +166,8 @@ pub async fn summary(
 fn with_end(app: &App, component: &Component, mut warm: Value) -> Value {
     let record = warm["release"].as_u64().and_then(|release| component.release(release));
     let retires_at = record.and_then(|record| app.host.config.warm.retires_at_us(record)).map(rfc3339);
+    // So far away that nobody can write it down is never.
+    let retires_at = retires_at.filter(|moment| !moment.is_empty());
     if let Some(members) = warm.as_object_mut() {
         members.insert("retires_at".into(), retires_at.into());
     }
