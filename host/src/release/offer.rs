@@ -1,13 +1,13 @@
 //! What is offered: bytes that lie in the folder, or come over HTTP, become a release, or are one already, or are refused.
 
 use super::Error;
-use super::component::RejectError;
+use super::component::{Checked, RejectError};
 use super::control::{self, By, Figures, Paused, Record, Ruling, Step};
 use super::folder::{self, Seen, file_of};
 use super::machine::{Event, State};
 use super::releases::{Component, Taken};
 use super::steward::{AGAIN, Happening, Message, Steward};
-use crate::plugin::{Policy, is_name};
+use crate::plugin::{Manifest, Policy, is_name};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -133,20 +133,26 @@ impl Steward {
         let live = || find(&|state| state == State::Live).filter(|_| serves).map(Known::Live);
         let is_warm = |record: &&Record| matches!(record.state, State::Warm | State::Returning) && same(record);
         let warm = || {
-            let release = component.releases.iter().find(is_warm)?.release;
-            self.can_return(component, release).then_some(Known::Warm(release))
+            let record = component.releases.iter().find(is_warm)?;
+            self.can_return(component, record).then_some(Known::Warm(record.release))
         };
         let candidate = find(&State::is_candidate).map(Known::Candidate);
         candidate.or_else(live).or_else(warm).unwrap_or(Known::Nothing)
     }
 
-    /// Whether a warm release serves again where its bytes are dropped: where the policy would have it built and held, it is.
-    fn can_return(&self, component: &Component, release: u64) -> bool {
-        let warm = component.warm.iter().find(|warm| warm.release == release);
-        warm.map_or(component.removed, |warm| {
-            let is_held = self.parts.ruling(warm.plugin.manifest()).policy != Policy::Auto;
-            warm.running.state().is_folding() && !is_held
-        })
+    /// Whether a release that served before serves again where its bytes are dropped: where the policy would have it built and held, it
+    /// is.
+    fn can_return(&self, component: &Component, record: &Record) -> bool {
+        let may_serve = |manifest: &Manifest| self.parts.ruling(manifest).policy == Policy::Auto;
+        match component.warm.iter().find(|warm| warm.release == record.release) {
+            Some(warm) => warm.running.state().is_folding() && may_serve(warm.plugin.manifest()),
+            // Nothing of a component runs that was removed, also while another release of it is built.
+            None if component.live.is_none() => {
+                let kept = self.parts.load(&component.name, record).and_then(Checked::projection);
+                kept.is_ok_and(|plugin| may_serve(plugin.manifest()))
+            }
+            None => false,
+        }
     }
 
     /// Whether a file of this name in this module's folder may be the component.
