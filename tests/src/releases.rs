@@ -83,9 +83,11 @@ impl Client {
         }
     }
 
-    /// Gives an order about a projection.
+    /// Gives an order about a projection. All of it stands in the path: a host that answers before it has seen a body closes the
+    /// connection.
     pub fn order(&self, projection: &str, order: &str) -> Answer {
-        self.post(&format!("/projections/{projection}/{order}"), &Value::Null)
+        let path = format!("/projections/{projection}/{order}");
+        self.try_post(&path, "application/json", "").expect("the host answers")
     }
 
     /// Uploads a component.
