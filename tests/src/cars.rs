@@ -84,6 +84,13 @@ impl Trade {
         }
     }
 
+    /// Both versions come to the same at a position.
+    #[must_use]
+    pub fn is_same_for_both(&self, position: u64) -> bool {
+        let rows = |version| ["cars", "customers"].map(|table| self.rows(table, version, position));
+        rows(Version::One) == rows(Version::Two)
+    }
+
     /// The rows of a table at a position, as SQLite has them.
     #[must_use]
     pub fn cells(&self, table: &str, version: Version, position: u64) -> Vec<Vec<Cell>> {

@@ -9,7 +9,7 @@ use std::time::Instant;
 pub struct Standing {
     /// The number of the one that serves.
     pub live: Option<u64>,
-    /// The number of the one that runs besides, ready to come back.
+    /// The number of the one that runs besides, ready to come back; of several, the one that served last.
     pub warm: Option<u64>,
     /// What rests: `nothing`, `builds` or `everything`.
     pub paused: String,
@@ -26,6 +26,10 @@ pub struct Release {
     pub number: u64,
     /// Where it stands.
     pub state: String,
+    /// What becomes of it once it could serve: `auto`, `hold` or `hold-if-different`.
+    pub policy: String,
+    /// Who says so: `manifest` or `operator`.
+    pub policy_by: String,
     /// The states that it came through, with the one in which it is.
     pub steps: Vec<String>,
 }
@@ -40,6 +44,8 @@ impl Standing {
         let release = |release: &Value| Release {
             number: number(release).expect("a number"),
             state: text(&release["state"]),
+            policy: text(&release["policy"]),
+            policy_by: text(&release["policy_by"]),
             steps: release["steps"].as_array().expect("steps").iter().map(|step| text(&step["state"])).collect(),
         };
         Self {
