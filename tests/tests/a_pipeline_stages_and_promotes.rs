@@ -1,7 +1,9 @@
 //! `docs/stage-and-promote.sh`, as a pipeline runs it: against a host that asks for tokens.
 
+use laterna_tests::guests::misbehaving;
 use laterna_tests::releases::{cars_events, cars_v1, cars_v2, variant};
 use laterna_tests::{Data, Server, laterna, root};
+use serde_json::json;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -55,4 +57,35 @@ fn it_promotes_what_was_agreed_to_and_gives_up_what_was_not() {
     let staged = stage(&server, "laterna_nobody", &file(cars_v2()), "0");
     assert!(!staged.status.success() && text(&staged).contains("token-needed"), "{}", text(&staged));
     assert_eq!(client.projection("cars")["live"]["release"], 4);
+    // What serves is staged again, and serves.
+    let staged = stage(&server, &token, &file(&variant(cars_v2(), 1)), "0");
+    assert!(staged.status.success() && text(&staged).contains("release 4 serves"), "{}", text(&staged));
+    assert_eq!(stage(&server, &token, Path::new("nowhere.wasm"), "0").status.code(), Some(2));
+}
+
+/// Where the host asks for no token, none is needed; and what readers lose is never agreed to by a number of rows.
+#[test]
+fn what_takes_something_away_is_given_up() {
+    let data = Data::new();
+    let server = data.serve_with(&["--policy", "hold"]);
+    let file = data.path().join("noting.wasm");
+    let queries = [json!([{ "name": "ids", "sql": "SELECT id FROM seen" }]), json!([])];
+    let staged: Vec<Output> = queries
+        .iter()
+        .map(|queries| {
+            let says = json!({ "name": "noting", "consumes": ["Shifted"], "queries": queries });
+            std::fs::write(&file, misbehaving(&says)).expect("it is written");
+            stage(&server, "", &file, "1000")
+        })
+        .collect();
+    assert!(staged[0].status.success(), "{}", text(&staged[0]));
+    assert_eq!(staged[1].status.code(), Some(1), "{}", text(&staged[1]));
+    assert!(text(&staged[1]).contains("readers cannot ask what they could: release 2 is given up"), "{}", text(&staged[1]));
+    assert_eq!(server.projection("noting")["live"]["release"], 1);
+    drop(server);
+    // What cannot be compared is given up, too.
+    let server = data.serve_with(&["--policy", "hold", "--verify-ms", "0"]);
+    let staged = stage(&server, "", &file, "1000");
+    assert_eq!(staged.status.code(), Some(1), "{}", text(&staged));
+    assert!(text(&staged).contains("it could not be compared: release 3 is given up"), "{}", text(&staged));
 }

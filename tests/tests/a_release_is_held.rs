@@ -3,7 +3,7 @@
 
 use laterna_tests::guests::misbehaving;
 use laterna_tests::releases::{cars_events, cars_v1, cars_v2, recorded, variant};
-use laterna_tests::{Client, Data};
+use laterna_tests::{Client, Data, laterna};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -224,10 +224,17 @@ fn what_leaves_events_out_that_were_not_is_always_held() {
     server.wait_for("/projections/noting", |answer| answer.json()["building"]["checkpoint"] == 5);
     server.order("noting", "promote").refused(409, "release-unfit");
     let held = server.wait_for_release("noting", 2, "held");
-    assert!(held["reason"].as_str().expect("text").contains("the first is `d`"), "{held}");
+    let reasons: Vec<&str> =
+        held["steps"].as_array().expect("steps").iter().filter_map(|step| step["reason"].as_str()).collect();
+    assert!(reasons.iter().any(|reason| reason.contains("the first is `d`")), "{held}");
     assert_eq!(server.projection("noting")["live"]["release"], 1);
-    server.order("noting", "abort").ok();
-    server.wait_for_release("noting", 2, "retired");
+    // It is compared once more, so that what its operator looks at next has that, too; then it can be promoted.
+    let all = server.wait_for("/projections/noting/diff", |answer| answer.json()["parked"]["newly_sequences"] == 2);
+    assert_eq!((&all.json()["after"]["position"], &all.json()["parked"]["newly"][1]["sequence"]), (&json!(5), &json!("d")));
+    server.order("noting", "promote").ok();
+    assert_eq!(server.projection("noting")["live"]["release"], 2);
+    server.order("noting", "rollback").ok();
+    server.order("noting", "abort").refused(409, "release-unfit");
 
     // One that was held for that, and promoted, serves.
     server.order("noting", "rebuild").ok();
@@ -243,6 +250,58 @@ fn what_leaves_events_out_that_were_not_is_always_held() {
     server.wait_for_release("noting", 6, "live");
     let parked = diff(&server, "noting")["parked"].clone();
     assert_eq!((&parked["newly_sequences"], &parked["no_longer"][0]["sequence"]), (&json!(0), &json!("b")));
+}
+
+#[test]
+fn what_is_held_is_compared_again_as_of_now() {
+    let data = Data::new();
+    let server = data.serve_with(&["--policy", "hold"]);
+    import(&server, &cars_events()[..5]);
+    server.deploy("cars", cars_v1()).ok();
+    server.post("/projections/cars/diff", &Value::Null).refused(409, "release-unfit");
+    server.promote_held("cars", 1);
+    server.deploy("cars", cars_v2()).ok();
+    let held = server.wait_for_release("cars", 2, "held");
+    assert_eq!(held["reason"], "policy `hold` of the host; nothing differs");
+    // When more comes, then it differs, and whoever asks again is told.
+    import(&server, &cars_events()[5..]);
+    server.rows("cars", "cars");
+    assert_eq!(diff(&server, "cars")["different_rows"], 0);
+    let again = server.order("cars", "diff?release=2").ok();
+    assert_eq!((&again["different_rows"], &again["after"]["position"]), (&json!(3), &json!(9)));
+    assert_eq!(diff(&server, "cars"), again);
+    let held = server.wait_for_release("cars", 2, "held");
+    assert_eq!(held["reason"], "it was compared again; what differs: 3 rows");
+    server.order("cars", "diff?release=1").refused(409, "release-unfit");
+    let path = data.path().display().to_string();
+    let shown = laterna(["diff", "cars", "--again", "--data", &path]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("both at position 9"), "{shown:?}");
+    server.order("cars", "promote").ok();
+    server.order("cars", "diff").refused(409, "release-unfit");
+}
+
+#[test]
+fn a_command_alone_deploys_nothing_that_was_dropped() {
+    // Given a host whose flags say that releases are held,
+    let data = Data::new();
+    let server = data.serve_with(&["--policy", "hold"]);
+    import(&server, &cars_events()[..6]);
+    server.deploy("cars", cars_v1()).ok();
+    server.promote_held("cars", 1);
+    server.stop();
+    // when a file is dropped while it is down, and commands open the directory alone, then they leave it where it lies,
+    data.drop_bytes("cars", cars_v2());
+    let path = data.path().display().to_string();
+    for command in ["status", "verify"] {
+        let ran = laterna([command, "cars", "--data", &path]);
+        assert!(ran.status.success(), "{ran:?}");
+    }
+    let file = data.path().join("components/cars.wasm").display().to_string();
+    let plan = laterna(["plan", &file, "--data", &path]);
+    assert!(String::from_utf8_lossy(&plan.stdout).contains("against release 1 (1.0.0)"), "{plan:?}");
+    // and it is held once the host is back.
+    let server = data.serve_with(&["--policy", "hold"]);
+    server.wait_for_release("cars", 2, "held");
 }
 
 #[test]

@@ -72,28 +72,29 @@ impl Client {
 
     /// Connects to the host that a command was given: by its address, by its data directory, or by opening that directory.
     pub fn connect(given: &Host) -> Result<Self, Failure> {
-        if let Some(url) = &given.url {
+        if let Some(url) = &given.url() {
             if !url.starts_with("http://") {
                 return Err(format!("`{url}` does not begin with http://; TLS ends at the reverse proxy").into());
             }
             let token = given.token.clone().or_else(|| std::env::var("LATERNA_TOKEN").ok());
             return Ok(Self::at(url, token));
         }
-        if !given.data.is_dir() {
-            let data = given.data.display();
+        let folder = given.data();
+        if !folder.is_dir() {
+            let data = folder.display();
             return Err(format!(
                 "there is no data directory `{data}`: start a host with `laterna serve --data {data}`, or name one with --data or --url"
             )
             .into());
         }
-        match Self::local(&DataDir::open(&given.data)?) {
+        match Self::local(&DataDir::open(&folder)?) {
             Some(client) => {
                 Ok(Self { token: given.token.clone().or(client.token.clone()), inside: given.inside.clone(), ..client })
             }
             None => {
-                let data = given.data.display();
+                let data = folder.display();
                 eprintln!("note: no host serves `{data}`: it is opened for this command alone");
-                Ok(Self { inside: given.inside.clone(), ..Self::open(&given.data, given.token.clone())? })
+                Ok(Self { inside: given.inside.clone(), ..Self::open(&folder, given.token.clone())? })
             }
         }
     }
@@ -109,6 +110,8 @@ impl Client {
         let mut config = Settings::default().complete(data)?;
         // It is served to this command alone, whatever `laterna.toml` says.
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        // Nobody meant to deploy anything by that: what was dropped waits for a host that serves.
+        config.takes_drops = false;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (host, listener) = runtime.block_on(async {
             let host = Arc::new(host::Host::open(data, config).await?);

@@ -31,11 +31,14 @@ impl Deploy {
         let client = Client::connect(&self.host)?;
         let order = client.post(&path, "application/wasm", &mut bytes.as_slice())?.body;
         if order["unchanged"] == true {
-            return told(
-                &order,
-                self.host.json,
-                &format!("nothing to do: release {} of `{name}` has these bytes", order["release"]),
-            );
+            let release = &order["release"];
+            let next = if order["state"] == "held" {
+                format!(", and is held: `laterna promote {name}` lets it serve")
+            } else {
+                String::new()
+            };
+            let said = format!("nothing to do: release {release} of `{name}` has these bytes{next}");
+            return told(&order, self.host.json, &said);
         }
         if self.no_wait {
             return told(
@@ -51,9 +54,9 @@ impl Deploy {
 /// Says what became of an order, for people or for programs.
 pub fn told(order: &serde_json::Value, json: bool, words: &str) -> Result<(), Failure> {
     if json {
-        println!("{order}");
+        super::say!("{order}");
     } else {
-        println!("{words}");
+        super::say!("{words}");
     }
     Ok(())
 }

@@ -5,9 +5,19 @@ use super::{Failure, Host, show};
 use serde_json::Value;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::time::Duration;
 
 /// Characters of a cell that are shown.
 const CELL: usize = 60;
+
+/// Characters of a line; beyond it each column has its own.
+const WIDTH: usize = 100;
+
+/// Characters before the first one that differs.
+const LEAD: usize = 16;
+
+/// How often it is looked whether a comparison is through.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Show what a release changes for readers, row by row, beside the one that served
 #[derive(clap::Args)]
@@ -17,6 +27,9 @@ pub struct Diff {
     /// The release [default: the newest one that was compared]
     #[arg(long)]
     release: Option<u64>,
+    /// Compare the release that is held again first, as of now
+    #[arg(long)]
+    again: bool,
     #[command(flatten)]
     host: Host,
 }
@@ -25,17 +38,43 @@ impl Diff {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::connect(&self.host)?;
         let release = self.release.map_or(String::new(), |release| format!("?release={release}"));
-        let difference = client.get(&format!("/projections/{}/diff{release}", segment(&self.projection)))?.body;
+        let projection = format!("/projections/{}", segment(&self.projection));
+        let path = format!("{projection}/diff{release}");
+        let difference = if self.again { again(&client, &path)? } else { client.get(&path)?.body };
         let mut shown = String::new();
         if self.host.json {
             writeln!(shown, "{difference}")?;
         } else {
             writeln!(shown, "{}", title(&self.projection, &difference))?;
             describe(&difference, &mut shown)?;
+            let projection = client.get(&projection)?.body;
+            age(&self.projection, &difference, &projection["building"], &mut shown)?;
         }
         // In one piece, since whoever reads it may have enough of it.
         Ok(std::io::stdout().write_all(shown.as_bytes())?)
     }
+}
+
+/// Has the release compared that is held, and waits for that.
+fn again(client: &Client, path: &str) -> Result<Value, Failure> {
+    let before = client.get(path).map_or(Value::Null, |answer| answer.body["at"].clone());
+    let mut difference = client.order(path)?;
+    while difference["at"] == before {
+        std::thread::sleep(PAUSE);
+        difference = client.get(path)?.body;
+    }
+    Ok(difference)
+}
+
+/// How old a difference of a release is that is held.
+fn age(name: &str, difference: &Value, building: &Value, shown: &mut String) -> fmt::Result {
+    let (then, now) = (difference["after"]["position"].as_u64(), building["checkpoint"].as_u64());
+    let is_held = building["state"] == "held" && building["release"] == difference["after"]["release"];
+    let since = then.zip(now).map_or(0, |(then, now)| now.saturating_sub(then));
+    if is_held && since > 0 {
+        writeln!(shown, "\n{since} positions came since; `laterna diff {name} --again` compares them as they are now")?;
+    }
+    Ok(())
 }
 
 fn title(name: &str, difference: &Value) -> String {
@@ -93,7 +132,12 @@ fn counts(table: &Value) -> Vec<String> {
     };
     let [name, added, removed, changed] =
         ["table", "added", "removed", "changed"].map(|member| show::cell(&table[member]));
-    vec![name, rows("before"), rows("after"), added, removed, changed, content.to_owned()]
+    let only = |which: &str, sign: char| {
+        let columns = table[which].as_array().cloned().unwrap_or_default();
+        columns.iter().map(|column| format!(", {sign} {}", show::cell(column))).collect::<String>()
+    };
+    let columns = only("columns_only_after", '+') + &only("columns_only_before", '-');
+    vec![name, rows("before"), rows("after"), added, removed, changed, format!("{content}{columns}")]
 }
 
 fn samples(table: &Value, shown: &mut String) -> fmt::Result {
@@ -113,10 +157,17 @@ fn samples(table: &Value, shown: &mut String) -> fmt::Result {
     }
     for row in rows {
         let columns = row["columns"].as_object().cloned().unwrap_or_default();
-        let columns = columns
-            .iter()
-            .map(|(column, cell)| format!("{column} {} → {}", shortened(&cell["before"]), shortened(&cell["after"])));
-        writeln!(shown, " ~ {}: {}", members(&row["key"]), columns.collect::<Vec<_>>().join(", "))?;
+        let columns = columns.iter().map(|(column, cell)| {
+            let [before, after] = side_by_side(&cell["before"], &cell["after"]);
+            format!("{} {before} → {after}", show::plain(column))
+        });
+        let (key, columns) = (members(&row["key"]), columns.collect::<Vec<_>>());
+        let line = format!(" ~ {key}: {}", columns.join(", "));
+        if line.chars().count() <= WIDTH {
+            writeln!(shown, "{line}")?;
+        } else {
+            writeln!(shown, " ~ {key}:\n     {}", columns.join("\n     "))?;
+        }
     }
     Ok(())
 }
@@ -146,9 +197,21 @@ fn members(row: &Value) -> String {
 }
 
 fn shortened(cell: &Value) -> String {
-    let text = show::plain(&cell.to_string());
-    match text.char_indices().nth(CELL) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    cut(&show::plain(&cell.to_string()), 0)
+}
+
+/// Two cells, from a little before the place where they begin to differ.
+fn side_by_side(before: &Value, after: &Value) -> [String; 2] {
+    let texts = [before, after].map(|cell| show::plain(&cell.to_string()));
+    let same = texts[0].chars().zip(texts[1].chars()).take_while(|(one, other)| one == other).count();
+    let is_long = texts.iter().any(|text| text.chars().count() > CELL);
+    let from = if is_long { same.saturating_sub(LEAD) } else { 0 };
+    texts.map(|text| cut(&text, from))
+}
+
+/// So much of a text as is shown of a cell.
+fn cut(text: &str, from: usize) -> String {
+    let shown: String = text.chars().skip(from).take(CELL).collect();
+    let (before, after) = (if from > 0 { "…" } else { "" }, if text.chars().count() > from + CELL { "…" } else { "" });
+    format!("{before}{shown}{after}")
 }

@@ -79,11 +79,11 @@ enum Command {
 /// Which host a command talks to, and how it answers.
 #[derive(Args)]
 struct Host {
-    /// The data directory of the host
-    #[arg(long, env = "LATERNA_DATA", default_value = "data", conflicts_with = "url")]
-    data: PathBuf,
-    /// The address of a running host, such as http://127.0.0.1:7070
-    #[arg(long, env = "LATERNA_URL")]
+    /// The data directory of the host [env: LATERNA_DATA] [default: data]
+    #[arg(long, conflicts_with = "url")]
+    data: Option<PathBuf>,
+    /// The address of a running host, such as http://127.0.0.1:7070 [env: LATERNA_URL]
+    #[arg(long)]
     url: Option<String>,
     /// The token to show; who names the data directory needs none [env, with --url: LATERNA_TOKEN]
     #[arg(long)]
@@ -95,6 +95,28 @@ struct Host {
     #[arg(long)]
     json: bool,
 }
+
+impl Host {
+    /// The address, where that is what is meant: what is said with the command counts before what the environment says.
+    fn url(&self) -> Option<String> {
+        let elsewhere = || std::env::var("LATERNA_URL").ok().filter(|url| !url.is_empty() && self.data.is_none());
+        self.url.clone().or_else(elsewhere)
+    }
+
+    /// The data directory.
+    fn data(&self) -> PathBuf {
+        let environment = || std::env::var_os("LATERNA_DATA").map(PathBuf::from);
+        self.data.clone().or_else(environment).unwrap_or_else(|| "data".into())
+    }
+}
+
+/// Says a line on standard output. Fails where nobody reads it any more.
+macro_rules! say {
+    ($($said:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($said)*)))?
+    };
+}
+use say;
 
 /// What a command ends with when it cannot do its work: a line for people, with what to do next.
 type Failure = Box<dyn std::error::Error>;

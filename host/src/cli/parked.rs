@@ -57,8 +57,7 @@ impl Parked {
                 let said = format!(
                     "`{name}` is rebuilt as release {release}, alongside; `laterna status {name}` shows how far it is"
                 );
-                tell(&order, asked.host.json, &said);
-                Ok(())
+                super::deploy::told(&order, asked.host.json, &said)
             }
             Command::Discard(asked) => {
                 let left = asked.order("discard")?;
@@ -66,18 +65,9 @@ impl Parked {
                     "{} events of `{}`, from position {} to {}, are given up, and what follows on them",
                     left["events"], asked.sequence, left["position"], left["last_position"]
                 );
-                tell(&left, asked.host.json, &said);
-                Ok(())
+                super::deploy::told(&left, asked.host.json, &said)
             }
         }
-    }
-}
-
-fn tell(answer: &Value, json: bool, said: &str) {
-    if json {
-        println!("{answer}");
-    } else {
-        println!("{said}");
     }
 }
 
@@ -85,12 +75,12 @@ fn list(projection: &str, release: Option<u64>, host: &Host) -> Result<(), Failu
     let release = release.map_or(String::new(), |release| format!("?release={release}"));
     let answer = Client::connect(host)?.get(&format!("/projections/{}/parked{release}", segment(projection)))?.body;
     if host.json {
-        println!("{answer}");
+        super::say!("{answer}");
         return Ok(());
     }
     let parked = answer["parked"].as_array().map(Vec::as_slice).unwrap_or_default();
     if parked.is_empty() {
-        println!("`{projection}` leaves nothing out");
+        super::say!("`{projection}` leaves nothing out");
         return Ok(());
     }
     let row = |left: &Value| {
@@ -103,9 +93,9 @@ fn list(projection: &str, release: Option<u64>, host: &Host) -> Result<(), Failu
         };
         vec![position, sequence, of_type, events, reason]
     };
-    println!("{}", show::table(&["position", "sequence", "type", "events", "reason"], parked.iter().map(row)));
+    super::say!("{}", show::table(&["position", "sequence", "type", "events", "reason"], parked.iter().map(row)));
     if !answer["next"].is_null() {
-        println!("and more: {}", show::cell(&answer["next"]));
+        super::say!("and more: {}", show::cell(&answer["next"]));
     }
     Ok(())
 }

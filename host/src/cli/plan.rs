@@ -86,7 +86,11 @@ fn upcaster(plan: &Value) -> Vec<(&'static str, Vec<String>)> {
 
 fn projection(plan: &Value) -> Vec<(&'static str, Vec<String>)> {
     let settings = list(&plan["settings"]).iter().map(show::cell).collect();
-    let by = if plan["policy_by"] == "operator" { "as the host says" } else { "as its manifest says" };
+    let by = match (plan["policy_by"].as_str(), plan["policy"].as_str()) {
+        (Some("operator"), _) => "as the host says",
+        (_, Some("auto")) => "since neither its manifest nor the host says otherwise",
+        _ => "as its manifest says",
+    };
     vec![
         ("readers", or(surface(&plan["surface"]), "can ask the same as before")),
         ("consumes", or(consumes(&plan["subscriptions"]), "the same as before")),

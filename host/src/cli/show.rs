@@ -46,7 +46,8 @@ pub fn plain(text: &str) -> String {
     text.replace(steers, "\u{fffd}")
 }
 
-/// Whether a character would steer the terminal: what is shown comes from anybody.
+/// Whether a character would steer the terminal, or turn around what is read: what is shown comes from anybody.
 fn steers(next: char) -> bool {
-    next.is_control() && next != '\n'
+    let turns_around = matches!(next, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns_around || (next.is_control() && next != '\n')
 }

@@ -85,7 +85,8 @@ fn rows(projection: &Value) -> Vec<Vec<String>> {
         let is_held = state == "held";
         rows.push(row(building, if progress.is_empty() || is_held { state } else { format!("{state}, {progress}") }));
     }
-    if !warm.is_null() {
+    let also = projection["also_warm"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for warm in std::iter::once(warm).filter(|warm| !warm.is_null()).chain(also) {
         let until = warm["retires_at"].as_str().map_or(String::new(), |until| format!(", until {}", day(until)));
         rows.push(row(warm, format!("warm, {}{until}", show::cell(&warm["status"]))));
     }
@@ -113,7 +114,8 @@ fn notes(projection: &Value) -> Vec<String> {
     let left_out = projection["parked"].as_u64().unwrap_or(0);
     if left_out > 0 {
         let name = show::cell(&projection["name"]);
-        notes.push(format!("{left_out} events are left out; `laterna parked list {name}` says which, and why"));
+        let events = if left_out == 1 { "1 event is".to_owned() } else { format!("{left_out} events are") };
+        notes.push(format!("{events} left out; `laterna parked list {name}` says which, and why"));
     }
     let newest = &projection["releases"][0];
     let ended = match newest["state"].as_str() {
@@ -133,8 +135,12 @@ fn notes(projection: &Value) -> Vec<String> {
         let number = &projection["building"]["release"];
         let mut releases = projection["releases"].as_array().into_iter().flatten();
         let reason = releases.find(|record| record["release"] == *number).map(|record| show::cell(&record["reason"]));
+        let diff = match &projection["live"] {
+            Value::Null => String::new(),
+            _ => format!("`laterna diff {name}` shows what it changes, "),
+        };
         notes.push(format!(
-            "release {number} is held: {}\n  `laterna diff {name}` shows what it changes, `laterna promote {name}` lets it serve, `laterna abort {name}` gives it up",
+            "release {number} is held: {}\n  {diff}`laterna promote {name}` lets it serve, `laterna abort {name}` gives it up",
             reason.unwrap_or_default()
         ));
     }

@@ -19,10 +19,11 @@ const LINE: Duration = Duration::from_secs(5);
 /// It does not serve: it never will, or builds are paused.
 pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
     let (name, release) = (order["name"].as_str().unwrap_or_default(), order["release"].as_u64().unwrap_or(0));
-    let says = |line: &str| {
+    let says = |line: &str| -> Result<(), Failure> {
         if !json {
-            println!("{line}");
+            super::say!("{line}");
         }
+        Ok(())
     };
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{prefix} {bar:40} {pos} of {len} events, {msg}")?);
@@ -55,7 +56,7 @@ pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
             bar.set_message(progress.clone());
         }
         if !std::io::stderr().is_terminal() && !json && (state != said || said_at.elapsed() >= LINE) {
-            println!(
+            super::say!(
                 "release {release} of `{name}`: {state}{}",
                 if progress.is_empty() { progress } else { format!(", {progress}") }
             );
@@ -68,22 +69,22 @@ pub fn wait(client: &Client, order: &Value, json: bool) -> Result<(), Failure> {
     let reason = show::cell(&record["reason"]);
     match record["state"].as_str() {
         Some("live") => {
-            says(&format!("release {release} of `{name}` ({}) serves: {reason}", show::cell(&record["version"])));
+            says(&format!("release {release} of `{name}` ({}) serves: {reason}", show::cell(&record["version"])))?;
             if json {
-                println!("{projection}");
+                super::say!("{projection}");
             }
             Ok(())
         }
         Some("held") => {
-            says(&format!("release {release} of `{name}` ({}) is held: {reason}", show::cell(&record["version"])));
+            says(&format!("release {release} of `{name}` ({}) is held: {reason}", show::cell(&record["version"])))?;
             if !projection["live"].is_null() {
-                says(&format!("  see what it changes: laterna diff {name}"));
+                says(&format!("  see what it changes: laterna diff {name}"))?;
             }
             says(&format!(
                 "  let it serve:        laterna promote {name} --release {release}\n  give it up:          laterna abort {name} --release {release}"
-            ));
+            ))?;
             if json {
-                println!("{projection}");
+                super::say!("{projection}");
             }
             Ok(())
         }

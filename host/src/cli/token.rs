@@ -65,9 +65,9 @@ impl Token {
 
 impl Create {
     fn run(self) -> Result<(), Failure> {
-        if self.host.url.is_none() {
+        if self.host.url().is_none() {
             // The first token is made before there is anything else.
-            DataDir::open(&self.host.data)?;
+            DataDir::open(&self.host.data())?;
         }
         let wanted = json!({ "roles": self.roles, "module": self.module, "note": self.note }).to_string();
         let client = Client::connect(&self.host)?;

@@ -5,13 +5,19 @@ use super::parameters::Parameters;
 use super::parked::{may_see, visible_events};
 use super::problem::{Code, Problem};
 use super::reading::{answered, check_inside, find_component};
+use super::releases::{check_steers, taken};
 use crate::access::Caller;
 use crate::plugin::rfc3339;
-use crate::release::{Component, Difference, State as ReleaseState};
+use crate::release::{self, Ask, Component, Difference, State as ReleaseState};
 use crate::store::parked::Sequence;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a comparison is waited for where it is not said.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `GET /projections/{name}/diff?release=`: of the newest release that was compared, or of this one.
 pub async fn show(
@@ -23,16 +29,50 @@ pub async fn show(
     let release = parameters.take_as::<u64>("release", "the number of a release")?;
     parameters.finish()?;
     let component = find_component(&app, &name)?;
+    told(&caller, &component, release)
+}
+
+/// `POST /projections/{name}/diff?release=&timeout=`: compares the release that is held again, as of now. Answers once that is done, or 202
+/// with what was found before where it takes longer.
+pub async fn compare_again(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let patience = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
+    let release = parameters.take_as::<u64>("release", "the number of a release")?;
+    parameters.finish()?;
+    check_steers(&app, &caller, &name)?;
+    let component = find_component(&app, &name)?;
+    let before = component.candidate().map(|record| (record.release, record.steps.len()));
+    let order = app.host.releases.ask(&name, Ask::Compare(release)).await.map_err(|error| taken(&app, error))?;
+    // Whatever comes of it is a step.
+    let is_compared = |component: &Component| {
+        let now = component.release(order.release).map(|record| (record.release, record.steps.len()));
+        now != before
+    };
+    let component = app.host.releases.wait_for(&name, patience, is_compared).await;
+    let component = component.ok_or_else(|| taken(&app, release::Error::NotFound(name.clone())))?;
+    let status = if is_compared(&component) { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut answer = told(&caller, &component, Some(order.release))?;
+    *answer.status_mut() = status;
+    Ok(answer)
+}
+
+/// The difference of a release that was compared, for who asks.
+fn told(caller: &Caller, component: &Component, release: Option<u64>) -> Result<Response, Problem> {
     let mut records = component.releases.iter();
     let compared = records.find_map(|record| match (release, &record.difference) {
         (Some(release), _) if release != record.release => None,
         (_, difference) => difference.clone(),
     });
-    let difference = compared.ok_or_else(|| nothing_compared(&component, release))?;
+    let difference = compared.ok_or_else(|| nothing_compared(component, release))?;
     if difference.internal {
-        check_inside(&caller, &component)?;
+        check_inside(caller, component)?;
     }
-    Ok(answered(difference.after.release, difference.after.position, &shown(&caller, &component.module, &difference)))
+    let shown = shown(caller, &component.module, &difference);
+    Ok(answered(difference.after.release, difference.after.position, &shown))
 }
 
 /// A difference for who asks.
@@ -79,15 +119,37 @@ fn sequence_json(is_inside: bool, sequence: &Sequence) -> Value {
 
 fn nothing_compared(component: &Component, release: Option<u64>) -> Problem {
     let name = &component.name;
+    let newest = component.releases.first();
     let detail = match (release, component.candidate()) {
+        _ if component.upcaster.is_some() => {
+            format!("`{name}` is an upcaster: it has no read model. What it feeds is compared when that is rebuilt.")
+        }
         (Some(release), _) if component.release(release).is_none() => format!("`{name}` has no release {release}"),
-        (Some(release), _) => format!("of release {release} of `{name}` no comparison is kept"),
-        (None, Some(candidate)) if candidate.state != ReleaseState::Held => format!(
-            "release {} of `{name}` is {}: it is compared once it stands where the one stands that serves. Ask again.",
-            candidate.release,
-            candidate.state.name()
-        ),
-        (None, _) => format!("no release of `{name}` was compared: the first one has nothing to be compared with"),
+        (None | Some(_), Some(candidate)) if release.is_none_or(|release| release == candidate.release) => {
+            let (number, state) = (candidate.release, candidate.state);
+            match (state, &component.live) {
+                (ReleaseState::Held, None) => {
+                    format!("release {number} of `{name}` is the first one: there is nothing to compare it with")
+                }
+                (ReleaseState::Held, Some(_)) => format!(
+                    "release {number} of `{name}` could not be compared: `laterna status {name}` says why, and `laterna diff {name} --again` \
+                     tries once more"
+                ),
+                _ => format!(
+                    "release {number} of `{name}` is {}: it is compared once it stands where the one stands that serves. Ask again.",
+                    state.name()
+                ),
+            }
+        }
+        (Some(release), _) => {
+            format!(
+                "of release {release} of `{name}` no comparison is kept: it goes with the release, or there was none"
+            )
+        }
+        (None, _) if newest.is_some_and(|newest| newest.release == 1) => {
+            format!("no release of `{name}` was compared: the first one has nothing to be compared with")
+        }
+        (None, _) => format!("no release of `{name}` is kept that was compared"),
     };
     Problem::new(Code::DifferenceNotFound, detail)
 }

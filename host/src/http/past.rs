@@ -73,8 +73,8 @@ impl Past {
                     None => format!("had not begun, where {} are folded at once", app.host.config.as_of.builds),
                 };
                 let detail = format!(
-                    "`{name}` as of {position} {how_far} when the time was over, {timeout:?} at most. Ask as of an earlier position, give it more time with \
-                     `timeout`, or raise `as_of_ms`."
+                    "`{name}` as of {position} {how_far} when its time was over ({timeout:?}). Ask as of an earlier position, give it more \
+                     time with `timeout`, or raise `as_of_ms`."
                 );
                 Problem::new(Code::AsOfTooSlow, detail).with("position", reached).with("wanted", *position)
             }

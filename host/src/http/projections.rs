@@ -142,10 +142,11 @@ pub async fn summary(
         }),
         (None, None) => Value::Null,
     };
-    let warm = match component.warm.first() {
-        Some(warm) => with_end(app, component, serving(app, caller, warm).await?),
-        None => Value::Null,
-    };
+    let mut warm = Vec::with_capacity(component.warm.len());
+    for kept in &component.warm {
+        warm.push(with_end(app, component, serving(app, caller, kept).await?));
+    }
+    let mut warm = warm.into_iter();
     let building = building_json(app, caller, component).await?;
     let parked = live["parked"].as_u64().unwrap_or(0);
     Ok(json!({
@@ -154,7 +155,8 @@ pub async fn summary(
         "kind": if component.upcaster.is_some() { "upcaster" } else { "projection" },
         "live": live,
         "building": building,
-        "warm": warm,
+        "warm": warm.next(),
+        "also_warm": warm.collect::<Vec<_>>(),
         "paused": component.paused,
         "file_gone": component.file_gone,
         "releases": releases,

@@ -25,7 +25,8 @@ pub async fn ask(
     let queries = &serving.plugin.manifest().queries;
     let Some(query) = queries.iter().find(|known| known.name == query) else {
         let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
-        let detail = format!("`{name}` has no query `{query}`; it has: {}", names.join(", "));
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let detail = format!("`{name}` has no query `{query}`; it has: {names}");
         return Err(Problem::new(Code::QueryNotFound, detail));
     };
     let arguments = arguments(query, &mut parameters)?;

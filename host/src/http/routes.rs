@@ -53,6 +53,7 @@ pub fn all() -> Vec<Route> {
         post("/components", "name=&module=&plan=", DEPLOY, components::deploy),
         get("/projections/{name}/releases", "release=&until=", STATUS, steps::show),
         get("/projections/{name}/diff", "release=", STATUS, diff::show),
+        post("/projections/{name}/diff", "release=&timeout=", DEPLOY, diff::compare_again),
         get("/projections/{name}/verify", "", STATUS, proof::show),
         post("/projections/{name}/verify", "timeout=", DEPLOY, proof::begin),
         post("/projections/{name}/promote", "release=&timeout=", DEPLOY, releases::promote),

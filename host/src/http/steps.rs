@@ -3,7 +3,7 @@
 use super::accept::Accepted;
 use super::feed::{Source, feed, resumed};
 use super::parameters::{Parameters, unfit};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::projections::{building_json, release_json};
 use super::reading::{find_component, told};
 use super::{App, answer};
@@ -31,6 +31,12 @@ pub async fn show(
     parameters.finish()?;
     let component = find_component(&app, &name)?;
     let until = until.iter().map(|state| known_state(state)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(release) = release
+        && component.release(release).is_none()
+    {
+        let detail = format!("`{name}` has no release {release}; `GET /projections/{name}` shows those that it has");
+        return Err(Problem::new(Code::NotFound, detail));
+    }
     if Accepted::by(&headers).follows {
         let last = resumed(&headers, "the number of a step")?.unwrap_or(0);
         let changed = app.host.releases.watch();
@@ -58,11 +64,11 @@ struct Steps {
     name: String,
     /// Only those of this one.
     release: Option<u64>,
-    /// The feed ends behind a step to one of these.
+    /// The feed ends once a step to one of these was told, or, of one release, to one that is its end.
     until: Vec<ReleaseState>,
     /// The step that was seen last.
     last: u64,
-    waiting: VecDeque<(u64, ReleaseState, Value)>,
+    waiting: VecDeque<(u64, bool, Value)>,
     ended: bool,
     changed: watch::Receiver<u64>,
 }
@@ -78,10 +84,18 @@ impl Source for Steps {
             if self.waiting.is_empty() {
                 let component = self.app.host.releases.get(&self.name)?;
                 self.look(&component);
+                // Who comes back, or names what lies behind already, waits for nothing.
+                let only = self.release.and_then(|release| component.release(release));
+                if self.waiting.is_empty()
+                    && self.release.is_some()
+                    && only.is_none_or(|only| self.ends_with(only.state))
+                {
+                    return None;
+                }
             }
-            if let Some((id, state, step)) = self.waiting.pop_front() {
+            if let Some((id, is_last, step)) = self.waiting.pop_front() {
                 self.last = id;
-                self.ended = self.until.contains(&state);
+                self.ended = is_last;
                 return Event::default().event("step").id(id.to_string()).json_data(step).ok();
             }
             match timeout_at(heartbeat, self.changed.changed()).await {
@@ -94,13 +108,24 @@ impl Source for Steps {
 }
 
 impl Steps {
+    /// Whether nothing more is to be told behind a step to this state.
+    fn ends_with(&self, state: ReleaseState) -> bool {
+        let is_end = matches!(state, ReleaseState::Retired | ReleaseState::Rejected | ReleaseState::Failed);
+        self.until.contains(&state) || (self.release.is_some() && is_end)
+    }
+
     /// Takes up the steps that were taken since.
     fn look(&mut self, component: &Component) {
         let wanted = component.releases.iter().filter(|record| self.release.is_none_or(|only| record.release == only));
         let new = |step: &&Step| step.id > self.last;
         let steps = wanted.flat_map(|record| record.steps.iter().filter(new).map(move |step| (record, step)));
-        let mut steps: Vec<_> =
-            steps.map(|(record, step)| (step.id, step.state, self.step_json(record, step))).collect();
+        let mut steps: Vec<_> = steps
+            .map(|(record, step)| {
+                // A state that it has left since is no end.
+                let is_newest = record.steps.last().is_some_and(|newest| newest.id == step.id);
+                (step.id, is_newest && self.ends_with(step.state), self.step_json(record, step))
+            })
+            .collect();
         steps.sort_by_key(|(id, ..)| *id);
         self.waiting.extend(steps);
     }

@@ -57,7 +57,9 @@ impl Steward {
         self.attempts.remove(&attempt);
         if let Some(reason) = self.newly_parked(&component, &blue, &green)? {
             drop(held);
-            return self.hold(name, release, reason);
+            self.hold(name, release, reason)?;
+            // What its operator looks at next tells of them, too.
+            return self.compare_again(name, Some(release)).map(drop);
         }
         let took_over = format!("it took over from release {}, which stood at {position}", blue.release);
         let cut_over = Happening::new(release, Event::CutOver, took_over)

@@ -92,7 +92,8 @@ impl State {
             (Self::Building, E::CaughtUp) => Self::Verifying,
             (Self::Building, E::Lost) => Self::Received,
             (Self::Checked, E::InForce) => Self::Live,
-            (Self::Verifying, E::Held) => Self::Held,
+            // One that is held may be compared again.
+            (Self::Verifying | Self::Held, E::Held) => Self::Held,
             (Self::Held, E::Promoted) => Self::Verifying,
             (Self::Verifying | Self::Returning, E::CutOver) => Self::Live,
             (Self::Live, E::Displaced | E::Withdrawn) => Self::Warm,

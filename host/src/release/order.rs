@@ -32,6 +32,7 @@ impl Steward {
             Ask::RollBack(release) => self.roll_back(name, release),
             Ask::Promote(release) => self.promote(name, release),
             Ask::Abort(release) => self.abort(name, release),
+            Ask::Compare(release) => self.compare_again(name, release),
             Ask::Pause(paused) => {
                 let unchanged = component.paused == paused;
                 self.change(name, |component| component.paused = paused)?;
@@ -151,7 +152,8 @@ impl Steward {
     pub(super) fn recall(&mut self, name: &str, release: Option<u64>, reason: &str) -> Result<u64, Error> {
         let nothing = || {
             Error::Unfit(format!(
-                "`{name}` has no release to go back to: {} kept behind the one that serves",
+                "`{name}` has no release to go back to: of those that served {} kept (`warm_releases`, `warm_seconds`), and none has been \
+                 displaced, or not so lately",
                 self.parts.config.warm.told()
             ))
         };

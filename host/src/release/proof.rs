@@ -119,7 +119,12 @@ impl Prover {
     pub(super) fn begin(&self, component: &Component) -> Result<Arc<Proof>, Error> {
         let name = component.name.clone();
         let live = component.live.as_ref().and_then(|live| Some((live, component.release(live.release)?)));
-        let (live, record) = live.ok_or_else(|| Error::Unfit(format!("no release of `{name}` serves")))?;
+        let (live, record) = live.ok_or_else(|| {
+            Error::Unfit(match component.upcaster {
+                Some(_) => format!("`{name}` is an upcaster: it has no read model"),
+                None => format!("no release of `{name}` serves"),
+            })
+        })?;
         let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(proof) = proofs.get(&name)
             && proof.release == live.release
@@ -179,8 +184,8 @@ fn tell(name: &str, difference: &Difference) {
     if difference.same {
         tracing::info!(component = name, release, position, "its read model is exactly the fold of the log");
     } else {
-        let differs = difference.summary();
-        tracing::error!(component = name, release, position, differs, "its read model is not the fold of the log");
+        let found = difference.summary();
+        tracing::error!(component = name, release, position, found, "its read model is not the fold of the log");
     }
 }
 

@@ -141,6 +141,8 @@ pub enum Ask {
     RollBack(Option<u64>),
     /// Let the release serve that is held: this one, where it is said which.
     Promote(Option<u64>),
+    /// Compare the release that is held again, as of now: this one, where it is said which.
+    Compare(Option<u64>),
     /// Give up what is on its way to serve: this release, where it is said which.
     Abort(Option<u64>),
     /// Try again what is left out of a sequence, by a rebuild under the limits as they are now.
@@ -169,7 +171,7 @@ pub struct Releases {
     as_of: AsOf,
     prover: Arc<Prover>,
     inbox: mpsc::Sender<Message>,
-    threads: Mutex<Option<(JoinHandle<()>, Watch)>>,
+    threads: Mutex<Option<(JoinHandle<()>, Option<Watch>)>>,
     parts: Arc<Parts>,
     checks: Arc<Semaphore>,
 }
@@ -198,12 +200,15 @@ impl Releases {
         let mut steward = Steward::new(parts, control, Arc::clone(&board), inbox.clone(), boot, verifications)?;
         let (parts, checks) = (Arc::clone(&steward.parts), Arc::clone(&steward.checks));
         steward.resume()?;
-        for seen in folder.look(true) {
-            steward.see(seen);
+        let mut watch = None;
+        if parts.config.takes_drops {
+            for seen in folder.look(true) {
+                steward.see(seen);
+            }
+            let telling = inbox.clone();
+            let watched = folder::watch(folder, move |seen| telling.blocking_send(Message::Seen(seen)).is_ok());
+            watch = Some(watched.map_err(Error::Thread)?);
         }
-        let telling = inbox.clone();
-        let watch = folder::watch(folder, move |seen| telling.blocking_send(Message::Seen(seen)).is_ok())
-            .map_err(Error::Thread)?;
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
         Ok(Self { board, as_of, prover, inbox, threads, parts, checks })
@@ -351,7 +356,9 @@ impl Releases {
             let _ = self.inbox.blocking_send(Message::Stop);
             // One that panicked has said so on standard error.
             let _ = steward.join();
-            watch.stop();
+            if let Some(watch) = watch {
+                watch.stop();
+            }
         }
         let all = self.all();
         let running: Vec<&Arc<Serving>> = all.iter().flat_map(|component| component.running()).collect();

@@ -38,23 +38,23 @@ impl Steward {
                 Policy::Auto | Policy::HoldIfDifferent => self.cut_over(name, release),
             };
         };
-        let key = (name.to_owned(), release);
-        if self.reviews.contains_key(&key) {
-            return Ok(());
-        }
         if green.running.is_paused() && green.store.progress().applied < blue.store.progress().applied {
             // It does not get there before it is let go on.
             self.look_again(name, release, AGAIN);
             return Ok(());
         }
-        let unwanted = CancellationToken::new();
-        self.reviews.insert(key, unwanted.clone().drop_guard());
-        self.compare(name, blue, green, unwanted);
+        self.compare(name, blue, green);
         Ok(())
     }
 
-    /// Compares two releases on another thread, once it is their turn.
-    fn compare(&self, name: &str, blue: Arc<Serving>, green: Arc<Serving>, unwanted: CancellationToken) {
+    /// Compares two releases on another thread, once it is their turn, unless they are compared already.
+    fn compare(&mut self, name: &str, blue: Arc<Serving>, green: Arc<Serving>) {
+        let key = (name.to_owned(), green.release);
+        if self.reviews.contains_key(&key) {
+            return;
+        }
+        let unwanted = CancellationToken::new();
+        self.reviews.insert(key, unwanted.clone().drop_guard());
         let (turns, inbox, runtime) = (Arc::clone(&self.verifications), self.inbox.clone(), self.runtime.clone());
         let (options, patience) = (self.parts.config.verify.clone(), self.parts.config.cutover);
         let (name, release) = (name.to_owned(), green.release);
@@ -85,7 +85,9 @@ impl Steward {
             return Ok(());
         }
         let Some(component) = self.components.get(name).cloned() else { return Ok(()) };
-        let Some(Record { ruling, module, .. }) = component.release(release) else { return Ok(()) };
+        let Some(record) = component.release(release) else { return Ok(()) };
+        let Record { ruling, module, state, .. } = record;
+        let is_promoted = record.is_promoted();
         let hold = match reviewed {
             Err(unverified) => {
                 tracing::warn!(component = name, release, %unverified, "it could not be compared");
@@ -93,7 +95,12 @@ impl Steward {
                 Some(Hold { reason, internal_to: None })
             }
             Ok(difference) => {
-                let hold = why_held(*ruling, &difference, module);
+                let hold = match why_held(*ruling, &difference, module) {
+                    // Its operator has decided, or is yet to: nothing else lets it serve.
+                    _ if is_promoted => None,
+                    None if *state == State::Held => Some(compared_again(&difference, module)),
+                    hold => hold,
+                };
                 if let Some(record) = self.release_mut(name, release) {
                     record.difference = Some(Arc::new(difference));
                 }
@@ -112,6 +119,23 @@ impl Steward {
         tracing::info!(component = name, release, reason, "the release is held");
         let held = Happening::new(release, Event::Held, reason).internal_to(internal_to.as_deref());
         self.happen(name, &[held])
+    }
+
+    /// Compares the release that is held again with the one that serves, as both are now.
+    pub(super) fn compare_again(&mut self, name: &str, release: Option<u64>) -> Result<Taken, Error> {
+        let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        let release = wanted(component, component.candidate(), release, "compared again")?.release;
+        match (component.release(release).map(|record| record.state), &component.live, &component.building) {
+            (Some(State::Held), Some(blue), Some(green)) => {
+                let (blue, green) = (Arc::clone(blue), Arc::clone(green));
+                self.compare(name, blue, green);
+                Ok(Taken { release, unchanged: false })
+            }
+            (Some(State::Held), ..) => Err(Error::Unfit(format!(
+                "release {release} of `{name}` is the first one: there is nothing to compare it with"
+            ))),
+            _ => Err(Error::Unfit(format!("release {release} of `{name}` is not held: it is compared before it is"))),
+        }
     }
 
     /// Lets the release serve that is held.
@@ -205,6 +229,11 @@ fn why_held(ruling: Ruling, difference: &Difference, module: &str) -> Option<Hol
     };
     let internal_to = module.or_else(|| parked.internal_to.clone());
     holds.then(|| Hold { reason: format!("{}; {}", by_policy(ruling), difference.summary()), internal_to })
+}
+
+fn compared_again(difference: &Difference, module: &str) -> Hold {
+    let internal_to = difference.internal.then(|| module.to_owned()).or_else(|| difference.parked.internal_to.clone());
+    Hold { reason: format!("it was compared again; {}", difference.summary()), internal_to }
 }
 
 fn held_for_parked(newly: &[Sequence], sequences: usize, module: Option<String>) -> Hold {

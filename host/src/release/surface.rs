@@ -82,6 +82,12 @@ impl SurfaceDifference {
         Self { added: parts(of).into_keys().collect(), ..Self::default() }
     }
 
+    /// Nothing at all was added, removed or changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+
     /// Whether readers can ask the same, and are answered alike where the rows are the same. An index changes no answer; what the code of
     /// a computed query does is not looked at.
     #[must_use]

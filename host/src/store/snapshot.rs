@@ -231,6 +231,14 @@ impl Snapshot {
         self.store.as_ref().map(|store| store.meter.clone()).ok_or(Error::Closed)
     }
 
+    /// The tables and views as they stand in the file.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn relations(&self) -> Result<Vec<Relation>, Error> {
+        Ok(schema::relations(self.connection()?)?)
+    }
+
     /// Asks a question in SQL; parameters by name, without their `:`.
     ///
     /// # Errors
