@@ -139,6 +139,14 @@ impl Data {
         std::fs::write(file, component).expect("the component is written");
     }
 
+    /// Puts a component into the drop folder in one piece: nobody sees half of it, however busy the machine is.
+    pub fn drop_whole(&self, name: &str, component: &[u8]) {
+        let folder = self.path().join("components");
+        let hidden = folder.join(format!(".{name}.half"));
+        std::fs::write(&hidden, component).expect("the component is written");
+        std::fs::rename(hidden, folder.join(format!("{name}.wasm"))).expect("it is put there");
+    }
+
     /// Starts a host on it, with these flags besides.
     pub fn serve_with(&self, flags: &[&str]) -> Server {
         self.serve_logging("warn", flags)

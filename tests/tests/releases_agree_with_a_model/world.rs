@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Files count as written at once: the test does not write them in pieces.
+/// Files count as written at once: the test puts them there in one piece.
 const FLAGS: &[&str] = &["--settle-ms", "10", "--incomplete-ms", "10", "--start-ms", "1", "--cutover-ms", "100"];
 
 /// A host, and the model of its releases.
@@ -47,7 +47,7 @@ impl World {
     /// A host that has version 1, and an event to trap whom it should.
     fn new(policy: Policy, warm: usize) -> Self {
         let data = Data::in_memory();
-        data.drop_bytes("cars", Bytes::V1.content());
+        data.drop_whole("cars", Bytes::V1.content());
         let mut world = Self {
             server: None,
             data,
@@ -280,7 +280,7 @@ impl World {
 
     /// Puts a file into the folder.
     fn put(&mut self, bytes: Bytes) {
-        self.data.drop_bytes("cars", bytes.content());
+        self.data.drop_whole("cars", bytes.content());
         self.count(format!("dropped: {bytes:?}"));
         self.model.file = Some(bytes);
         self.model.found(bytes);
@@ -308,7 +308,7 @@ impl World {
     /// and is refused once it was seen.
     fn let_witness(&mut self) {
         self.witnesses += 1;
-        self.data.drop_bytes("witness", format!("what {} saw", self.witnesses).as_bytes());
+        self.data.drop_whole("witness", format!("what {} saw", self.witnesses).as_bytes());
         self.client().wait_for_release("witness", self.witnesses, "rejected");
     }
 
