@@ -24,6 +24,7 @@ const ROUTES: &[(&str, &str, &[&str])] = &[
     ("POST", "/components", &["deploy"]),
     ("GET", "/projections/{name}/releases", &["read", "deploy"]),
     ("GET", "/projections/{name}/diff", &["read", "deploy"]),
+    ("POST", "/projections/{name}/diff", &["deploy"]),
     ("GET", "/projections/{name}/verify", &["read", "deploy"]),
     ("POST", "/projections/{name}/verify", &["deploy"]),
     ("POST", "/projections/{name}/promote", &["deploy"]),

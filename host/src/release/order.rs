@@ -152,9 +152,9 @@ impl Steward {
     pub(super) fn recall(&mut self, name: &str, release: Option<u64>, reason: &str) -> Result<u64, Error> {
         let nothing = || {
             Error::Unfit(format!(
-                "`{name}` has no release to go back to: of those that served {} kept (`warm_releases`, `warm_seconds`), and none has been \
-                 displaced, or not so lately",
-                self.parts.config.warm.told()
+                "`{name}` has no release to go back to: of those that served none is kept any longer (`warm_releases` is {}, `warm_seconds` {})",
+                self.parts.config.warm.releases,
+                self.parts.config.warm.age.as_secs()
             ))
         };
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
