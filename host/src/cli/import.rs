@@ -19,7 +19,7 @@ pub struct Import {
 impl Import {
     pub fn run(self) -> Result<(), Failure> {
         if self.host.url().is_none() {
-            std::fs::create_dir_all(&self.host.data())?;
+            std::fs::create_dir_all(self.host.data())?;
         }
         let answer = import(&Client::connect(&self.host)?, &self.file)?;
         if self.host.json {
