@@ -209,8 +209,8 @@ pub struct Config {
     pub component_checks: usize,
     /// Events that a plan counts.
     pub plan_events: u64,
-    /// What lies in the drop folder is taken: by a host that serves, and not by one that is opened for a command alone.
-    pub takes_drops: bool,
+    /// What is taken of the drop folder.
+    pub drops: release::Drops,
     /// Releases of a component that are shown after their end.
     pub release_history: usize,
     /// What becomes of a release that could serve, where the operator says so: of all components, and of single ones.
@@ -367,7 +367,7 @@ impl Settings {
             },
             component_checks: self.component_checks.unwrap_or(2),
             plan_events: self.plan_events.unwrap_or(10_000_000),
-            takes_drops: true,
+            drops: release::Drops::All,
             release_history: self.release_history.unwrap_or(100),
             policy: self.policy,
             policies: self.policies,

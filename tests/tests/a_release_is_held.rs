@@ -322,7 +322,8 @@ fn what_is_given_up_leaves_no_trace_but_its_record() {
     let given_up = server.order("cars", "abort").ok();
     assert_eq!((&given_up["state"], &given_up["building"]), (&json!("retired"), &Value::Null));
     assert_eq!(recorded(&given_up, 2).expect("a record")["reason"], "its operator gave it up");
-    assert!(!store.exists());
+    // Its store goes once nobody writes or reads it any more.
+    server.wait_for("/projections/cars", |_| !store.exists());
     server.order("cars", "abort").refused(409, "release-unfit");
     server.get("/projections/cars/diff?release=2").refused(404, "difference-not-found");
     // Its file lies there, and is not taken again by itself, also after a restart; who deploys it means it.

@@ -4,6 +4,7 @@ use super::{Failure, Host};
 use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::http::INSIDE;
+use crate::release::Drops;
 use crate::{host, http};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -72,6 +73,11 @@ impl Client {
 
     /// Connects to the host that a command was given: by its address, by its data directory, or by opening that directory.
     pub fn connect(given: &Host) -> Result<Self, Failure> {
+        Self::connect_with(given, Drops::New)
+    }
+
+    /// The same, and of the directory's drop folder only this is taken where it is opened.
+    pub fn connect_with(given: &Host, drops: Drops) -> Result<Self, Failure> {
         if let Some(url) = &given.url() {
             if !url.starts_with("http://") {
                 return Err(format!("`{url}` does not begin with http://; TLS ends at the reverse proxy").into());
@@ -94,7 +100,7 @@ impl Client {
             None => {
                 let data = folder.display();
                 eprintln!("note: no host serves `{data}`: it is opened for this command alone");
-                Ok(Self { inside: given.inside.clone(), ..Self::open(&folder, given.token.clone())? })
+                Ok(Self { inside: given.inside.clone(), ..Self::open(&folder, given.token.clone(), drops)? })
             }
         }
     }
@@ -106,12 +112,11 @@ impl Client {
     }
 
     /// Opens a data directory for as long as this lives.
-    fn open(data: &Path, token: Option<String>) -> Result<Self, Failure> {
+    fn open(data: &Path, token: Option<String>, drops: Drops) -> Result<Self, Failure> {
         let mut config = Settings::default().complete(data)?;
         // It is served to this command alone, whatever `laterna.toml` says.
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        // Nobody meant to deploy anything by that: what was dropped waits for a host that serves.
-        config.takes_drops = false;
+        config.drops = drops;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (host, listener) = runtime.block_on(async {
             let host = Arc::new(host::Host::open(data, config).await?);

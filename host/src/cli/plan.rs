@@ -2,6 +2,7 @@
 
 use super::connect::{Client, Refused, segment};
 use super::{Failure, Host, show};
+use crate::release::Drops;
 use indicatif::{HumanCount, HumanDuration};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ impl Plan {
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = self.name.unwrap_or(stem);
         let path = format!("/components?name={}&module={}&plan=true", segment(&name), segment(&self.module));
-        let planned = Client::connect(&self.host)?.post(&path, "application/wasm", &mut bytes.as_slice());
+        let planned =
+            Client::connect_with(&self.host, Drops::None)?.post(&path, "application/wasm", &mut bytes.as_slice());
         let plan = planned.map_err(|failure| refused(&self.file, self.host.json, failure))?.body;
         if self.host.json {
             println!("{plan}");

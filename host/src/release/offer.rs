@@ -54,6 +54,15 @@ impl Steward {
         }
     }
 
+    /// Takes in what was seen in the folder of components that nothing is known of.
+    pub(super) fn see_new(&mut self, seen: Seen) {
+        if let Seen::File(file, _) = &seen
+            && !self.components.contains_key(&file.name)
+        {
+            self.see(seen);
+        }
+    }
+
     /// Takes what lies in the folder. Where it cannot even be recorded, it is tried again: nobody else will tell of it.
     pub(super) fn take_found(&mut self, offer: Box<Offer>) {
         if let Err(error) = self.take(&offer) {

@@ -156,6 +156,17 @@ pub enum Ask {
     },
 }
 
+/// What of the drop folder is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drops {
+    /// Whatever lies there, and whatever comes: by a host that serves.
+    All,
+    /// Components that were never there before: by one that is opened for a command alone, which nobody meant to replace anything.
+    New,
+    /// Nothing.
+    None,
+}
+
 /// What became of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
@@ -201,10 +212,15 @@ impl Releases {
         let (parts, checks) = (Arc::clone(&steward.parts), Arc::clone(&steward.checks));
         steward.resume()?;
         let mut watch = None;
-        if parts.config.takes_drops {
-            for seen in folder.look(true) {
-                steward.see(seen);
+        let drops = parts.config.drops;
+        for seen in folder.look(true) {
+            match drops {
+                Drops::All => steward.see(seen),
+                Drops::New => steward.see_new(seen),
+                Drops::None => {}
             }
+        }
+        if drops == Drops::All {
             let telling = inbox.clone();
             let watched = folder::watch(folder, move |seen| telling.blocking_send(Message::Seen(seen)).is_ok());
             watch = Some(watched.map_err(Error::Thread)?);

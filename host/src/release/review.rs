@@ -92,7 +92,7 @@ impl Steward {
             Err(unverified) => {
                 tracing::warn!(component = name, release, %unverified, "it could not be compared");
                 let reason = format!("it could not be compared with the one that serves: {unverified}");
-                Some(Hold { reason, internal_to: None })
+                (!is_promoted).then_some(Hold { reason, internal_to: None })
             }
             Ok(difference) => {
                 let hold = match why_held(*ruling, &difference, module) {
