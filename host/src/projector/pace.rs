@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 struct Pace {
     /// Until somebody lets it go on.
     paused: bool,
-    /// For the moment of a cutover.
-    held: bool,
+    /// How many keep it where it stands, for a moment each: a cutover, or a comparison.
+    held: u32,
     /// Never ahead of this one.
     behind: Option<watch::Receiver<Progress>>,
 }
@@ -20,7 +20,7 @@ struct Pace {
 impl Pace {
     /// The position up to which one may fold, or `None` for not now.
     fn limit(&self) -> Option<u64> {
-        if self.paused || self.held {
+        if self.paused || self.held > 0 {
             return None;
         }
         Some(self.behind.as_ref().map_or(u64::MAX, |leader| leader.borrow().applied))
@@ -42,7 +42,7 @@ pub(super) struct Turns {
     runtime: Handle,
 }
 
-/// Nothing is folded while this lives.
+/// Nothing is folded while one of these lives.
 pub struct Held<'a> {
     rein: &'a Rein,
 }
@@ -60,7 +60,7 @@ pub(super) fn pair(
     stop: &CancellationToken,
     runtime: &Handle,
 ) -> (Rein, Turns) {
-    let (pace, told) = watch::channel(Pace { paused, held: false, behind });
+    let (pace, told) = watch::channel(Pace { paused, held: 0, behind });
     let (busy, seen) = watch::channel(false);
     let rein = Rein { pace, busy: seen, runtime: runtime.clone() };
     (rein, Turns { pace: told, busy, stop: stop.clone(), runtime: runtime.clone() })
@@ -82,7 +82,7 @@ impl Rein {
     /// Lets no turn begin, and waits until the one under way has ended. `None` where that takes longer than `patience`.
     pub(super) fn hold(&self, patience: Duration) -> Option<Held<'_>> {
         let held = Held { rein: self };
-        self.pace.send_modify(|pace| pace.held = true);
+        self.pace.send_modify(|pace| pace.held += 1);
         let mut busy = self.busy.clone();
         // Who folds says that it is busy before it looks whether it may: one of the two sees the other.
         let rested = self.runtime.block_on(async { tokio::time::timeout(patience, busy.wait_for(|busy| !busy)).await });
@@ -93,7 +93,7 @@ impl Rein {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.rein.pace.send_modify(|pace| pace.held = false);
+        self.rein.pace.send_modify(|pace| pace.held -= 1);
     }
 }
 
@@ -116,7 +116,7 @@ impl Turns {
                     match pace.behind {
                         // A leader that is gone says nothing more: another word will come.
                         Some(mut leader) => match leader.wait_for(|leader| leader.applied > applied).await {
-                            Ok(_) if !pace.paused && !pace.held => {}
+                            Ok(_) if !pace.paused && pace.held == 0 => {}
                             _ => std::future::pending().await,
                         },
                         None => std::future::pending().await,
@@ -136,5 +136,26 @@ impl Turns {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.busy.send_replace(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn the_last_one_who_holds_it_lets_it_go_on() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let stop = CancellationToken::new();
+        let (rein, _turns) = pair(false, None, &stop, runtime.handle());
+        let may_fold = || rein.pace.borrow().limit().is_some();
+        let cutover = rein.hold(PATIENCE).expect("it rests");
+        let comparison = rein.hold(PATIENCE).expect("it rests");
+        drop(comparison);
+        assert!(!may_fold());
+        drop(cutover);
+        assert!(may_fold());
     }
 }
