@@ -53,6 +53,8 @@ impl Steward {
         if self.reviews.contains_key(&key) {
             return;
         }
+        // Said here, and not where they are compared: whoever flips them says otherwise on this thread, too, and must have the last word.
+        green.running.follow(Some(blue.store.watch_progress()));
         let unwanted = CancellationToken::new();
         self.reviews.insert(key, unwanted.clone().drop_guard());
         let (turns, inbox, runtime) = (Arc::clone(&self.verifications), self.inbox.clone(), self.runtime.clone());

@@ -276,6 +276,9 @@ impl Pair<'_> {
 
     fn attempt(&self, options: &Options, attempt: u32) -> Result<Difference, Unverified> {
         let Self { before, after, .. } = *self;
+        if self.unwanted.is_cancelled() {
+            return Err(Unverified::Unwanted);
+        }
         let begun = Instant::now();
         let mut held = Some(self.meet(self.patience * 4_u32.pow(attempt), begun + options.time)?);
         let samples = Samples { rows: options.samples, cell_bytes: CELL_BYTES, bytes: SAMPLE_BYTES };
@@ -328,11 +331,10 @@ impl Pair<'_> {
         })
     }
 
-    /// Has both at one position, and keeps them there for as long as the answer lives.
+    /// Has both at one position, and keeps them there for as long as the answer lives. The later one must be on a leash behind the earlier one.
     fn meet(&self, patience: Duration, deadline: Instant) -> Result<impl Sized, Unverified> {
         let Self { before, after, .. } = *self;
         let apart = || Unverified::Apart { release: after.release, other: before.release };
-        after.running.follow(Some(before.store.watch_progress()));
         // It may be ahead: then the one that serves is waited for. Where that does not come, they are compared as they stand.
         let ahead = after.store.progress().applied;
         if before.running.state().is_folding() && !before.running.is_paused() {
