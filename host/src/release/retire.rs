@@ -43,7 +43,7 @@ impl Steward {
 
     /// Looks at what is kept of a component again once the first of it is to be retired.
     pub(super) fn retire_later(&self, name: &str) {
-        let Some(component) = self.components.get(name).filter(|component| !component.removed) else { return };
+        let Some(component) = self.components.get(name).filter(|component| is_served(component)) else { return };
         let warm = &self.parts.config.warm;
         let beyond = component.kept_warm().skip(warm.releases).any(|record| record.state == State::Warm);
         let due = component.kept_warm().filter_map(|record| warm.retires_at_us(record)).min();
@@ -66,7 +66,7 @@ impl Steward {
     }
 
     fn expire_overdue(&mut self, name: &str) -> Result<(), Error> {
-        let Some(component) = self.components.get(name).filter(|component| !component.removed) else { return Ok(()) };
+        let Some(component) = self.components.get(name).filter(|component| is_served(component)) else { return Ok(()) };
         let (warm, now) = (&self.parts.config.warm, control::now_us());
         let mut expired = Vec::new();
         for (place, record) in component.kept_warm().enumerate() {
@@ -101,6 +101,11 @@ impl Steward {
         }
         Ok(())
     }
+}
+
+/// Whether something serves that a release would be kept behind: where nothing does, it is all that there is.
+fn is_served(component: &Component) -> bool {
+    !component.removed && component.live.is_some()
 }
 
 /// The releases that are kept behind `next` once that serves, `at_most` so many: the one that serves until then, then those before.
