@@ -1,6 +1,6 @@
 //! `laterna abort`
 
-use super::connect::{Client, segment};
+use super::connect::{Client, of_release, segment};
 use super::deploy::told;
 use super::{Failure, Host};
 
@@ -19,7 +19,7 @@ pub struct Abort {
 impl Abort {
     pub fn run(self) -> Result<(), Failure> {
         let name = &self.projection;
-        let release = self.release.map_or(String::new(), |release| format!("?release={release}"));
+        let release = of_release(self.release);
         let path = format!("/projections/{}/abort{release}", segment(name));
         let order = Client::connect(&self.host)?.order(&path)?;
         told(&order, self.host.json, &format!("release {} of `{name}` is given up", order["release"]))

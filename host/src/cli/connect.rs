@@ -219,3 +219,8 @@ fn answer(mut response: Response<Body>) -> Result<Answer, Failure> {
 pub fn segment(name: &str) -> String {
     percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
+
+/// The part of an address that says which release is meant, if it is said.
+pub fn of_release(release: Option<u64>) -> String {
+    release.map_or(String::new(), |release| format!("?release={release}"))
+}

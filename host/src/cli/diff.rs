@@ -1,11 +1,11 @@
 //! `laterna diff`
 
-use super::connect::{Client, segment};
+use super::connect::{Client, of_release, segment};
+use super::show::list;
 use super::{Failure, Host, show};
 use serde_json::Value;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use std::time::Duration;
 
 /// Characters of a cell that are shown.
 const CELL: usize = 60;
@@ -15,9 +15,6 @@ const WIDTH: usize = 100;
 
 /// Characters before the first one that differs.
 const LEAD: usize = 16;
-
-/// How often it is looked whether a comparison is through.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Show what a release changes for readers, row by row, beside the one that served
 #[derive(clap::Args)]
@@ -37,7 +34,7 @@ pub struct Diff {
 impl Diff {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::connect(&self.host)?;
-        let release = self.release.map_or(String::new(), |release| format!("?release={release}"));
+        let release = of_release(self.release);
         let projection = format!("/projections/{}", segment(&self.projection));
         let path = format!("{projection}/diff{release}");
         let difference = if self.again { again(&client, &path)? } else { client.get(&path)?.body };
@@ -58,12 +55,13 @@ impl Diff {
 /// Has the release compared that is held, and waits for that.
 fn again(client: &Client, path: &str) -> Result<Value, Failure> {
     let before = client.get(path).map_or(Value::Null, |answer| answer.body["at"].clone());
-    let mut difference = client.order(path)?;
-    while difference["at"] == before {
-        std::thread::sleep(PAUSE);
-        difference = client.get(path)?.body;
+    loop {
+        // It answers as soon as that is done, or fails where it cannot be.
+        let difference = client.order(path)?;
+        if difference["at"] != before {
+            return Ok(difference);
+        }
     }
-    Ok(difference)
 }
 
 /// How old a difference of a release is that is held.
@@ -93,8 +91,11 @@ pub fn describe(difference: &Value, shown: &mut String) -> fmt::Result {
     if difference["same"] == true {
         writeln!(shown, "nothing differs\n")?;
     }
-    surface(&difference["surface"], shown)?;
-    let tables = difference["tables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let surface = show::surface(&difference["surface"]);
+    if !surface.is_empty() {
+        writeln!(shown, " {}\n", surface.join("\n "))?;
+    }
+    let tables = list(&difference["tables"]);
     let columns = ["table", "rows before", "rows after", "added", "removed", "changed", "content"];
     writeln!(shown, "{}", show::table(&columns, tables.iter().map(counts)))?;
     for table in tables {
@@ -103,24 +104,6 @@ pub fn describe(difference: &Value, shown: &mut String) -> fmt::Result {
     let parked = &difference["parked"];
     sequences("newly set aside", &parked["newly"], &parked["newly_sequences"], shown)?;
     sequences("not set aside any longer", &parked["no_longer"], &parked["no_longer_sequences"], shown)
-}
-
-/// What readers can ask, and how that changes.
-pub fn surface(surface: &Value, shown: &mut String) -> fmt::Result {
-    let list = |which: &str| surface[which].as_array().cloned().unwrap_or_default();
-    let part = |part: &Value| format!("{} {}", show::cell(&part["kind"]), show::cell(&part["name"]));
-    let before = shown.len();
-    for (which, sign) in [("added", '+'), ("removed", '-')] {
-        for named in list(which) {
-            writeln!(shown, " {sign} {}", part(&named))?;
-        }
-    }
-    for changed in list("changed") {
-        let changes = changed["changes"].as_array().cloned().unwrap_or_default();
-        let changes: Vec<String> = changes.iter().map(show::cell).collect();
-        writeln!(shown, " ~ {}: {}", part(&changed), changes.join("; "))?;
-    }
-    if shown.len() > before { writeln!(shown) } else { Ok(()) }
 }
 
 fn counts(table: &Value) -> Vec<String> {
@@ -133,8 +116,7 @@ fn counts(table: &Value) -> Vec<String> {
     let [name, added, removed, changed] =
         ["table", "added", "removed", "changed"].map(|member| show::cell(&table[member]));
     let only = |which: &str, sign: char| {
-        let columns = table[which].as_array().cloned().unwrap_or_default();
-        columns.iter().map(|column| format!(", {sign} {}", show::cell(column))).collect::<String>()
+        list(&table[which]).iter().map(|column| format!(", {sign} {}", show::cell(column))).collect::<String>()
     };
     let columns = only("columns_only_after", '+') + &only("columns_only_before", '-');
     vec![name, rows("before"), rows("after"), added, removed, changed, format!("{content}{columns}")]
@@ -143,15 +125,15 @@ fn counts(table: &Value) -> Vec<String> {
 fn samples(table: &Value, shown: &mut String) -> fmt::Result {
     let name = show::cell(&table["table"]);
     for (kind, sign) in [("added", '+'), ("removed", '-')] {
-        let rows = table["samples"][kind].as_array().cloned().unwrap_or_default();
+        let rows = list(&table["samples"][kind]);
         if !rows.is_empty() {
             writeln!(shown, "\n{name}: {kind}{}", of(rows.len(), &table[kind]))?;
         }
         for row in rows {
-            writeln!(shown, " {sign} {}", members(&row))?;
+            writeln!(shown, " {sign} {}", members(row))?;
         }
     }
-    let rows = table["samples"]["changed"].as_array().cloned().unwrap_or_default();
+    let rows = list(&table["samples"]["changed"]);
     if !rows.is_empty() {
         writeln!(shown, "\n{name}: changed{}", of(rows.len(), &table["changed"]))?;
     }
@@ -173,7 +155,7 @@ fn samples(table: &Value, shown: &mut String) -> fmt::Result {
 }
 
 fn sequences(what: &str, sequences: &Value, count: &Value, shown: &mut String) -> fmt::Result {
-    let sequences = sequences.as_array().map(Vec::as_slice).unwrap_or_default();
+    let sequences = list(sequences);
     if sequences.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! `laterna parked`
 
-use super::connect::{Client, segment};
+use super::connect::{Client, of_release, segment};
 use super::{Failure, Host, show};
 use clap::Subcommand;
 use serde_json::Value;
@@ -72,7 +72,7 @@ impl Parked {
 }
 
 fn list(projection: &str, release: Option<u64>, host: &Host) -> Result<(), Failure> {
-    let release = release.map_or(String::new(), |release| format!("?release={release}"));
+    let release = of_release(release);
     let answer = Client::connect(host)?.get(&format!("/projections/{}/parked{release}", segment(projection)))?.body;
     if host.json {
         super::say!("{answer}");

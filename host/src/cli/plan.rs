@@ -1,6 +1,7 @@
 //! `laterna plan`
 
 use super::connect::{Client, Refused, segment};
+use super::show::list;
 use super::{Failure, Host, show};
 use crate::release::Drops;
 use indicatif::{HumanCount, HumanDuration};
@@ -33,9 +34,9 @@ impl Plan {
             Client::connect_with(&self.host, Drops::None)?.post(&path, "application/wasm", &mut bytes.as_slice());
         let plan = planned.map_err(|failure| refused(&self.file, self.host.json, failure))?.body;
         if self.host.json {
-            println!("{plan}");
+            super::say!("{plan}");
         } else {
-            println!("{}\n{}", head(&plan), show::pairs(lines(&plan)));
+            super::say!("{}\n{}", head(&plan), show::pairs(lines(&plan)));
         }
         Ok(())
     }
@@ -94,7 +95,7 @@ fn projection(plan: &Value) -> Vec<(&'static str, Vec<String>)> {
         _ => "as its manifest says",
     };
     vec![
-        ("readers", or(surface(&plan["surface"]), "can ask the same as before")),
+        ("readers", or(show::surface(&plan["surface"]), "can ask the same as before")),
         ("consumes", or(consumes(&plan["subscriptions"]), "the same as before")),
         ("settings", settings),
         ("replays", replays(plan)),
@@ -102,18 +103,6 @@ fn projection(plan: &Value) -> Vec<(&'static str, Vec<String>)> {
         ("upcasters", upcasters(&plan["upcasters"])),
         ("policy", vec![format!("`{}`, {by}", show::cell(&plan["policy"]))]),
     ]
-}
-
-/// What readers can ask then, and could not; or could, and cannot.
-fn surface(surface: &Value) -> Vec<String> {
-    let part = |part: &Value| format!("{} `{}`", show::cell(&part["kind"]), show::cell(&part["name"]));
-    let added = list(&surface["added"]).iter().map(|added| format!("+ {}", part(added)));
-    let removed = list(&surface["removed"]).iter().map(|removed| format!("- {}", part(removed)));
-    let changed = list(&surface["changed"]).iter().map(|changed| {
-        let changes: Vec<String> = list(&changed["changes"]).iter().map(show::cell).collect();
-        format!("~ {}: {}", part(changed), changes.join("; "))
-    });
-    added.chain(removed).chain(changed).collect()
 }
 
 fn consumes(subscriptions: &Value) -> Vec<String> {
@@ -195,10 +184,6 @@ fn upcasters(upcasters: &Value) -> Vec<String> {
     });
     let removed = list(&upcasters["removed"]).iter().map(|name| format!("- {}", show::cell(name)));
     or(feeding.chain(removed).collect(), "none")
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// A number as people write it.

@@ -1,6 +1,6 @@
 //! `laterna promote`
 
-use super::connect::{Client, segment};
+use super::connect::{Client, of_release, segment};
 use super::{Failure, Host, swap};
 
 /// Let the release serve that is held
@@ -18,7 +18,7 @@ pub struct Promote {
 impl Promote {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::connect(&self.host)?;
-        let release = self.release.map_or(String::new(), |release| format!("?release={release}"));
+        let release = of_release(self.release);
         let order = client.order(&format!("/projections/{}/promote{release}", segment(&self.projection)))?;
         swap::wait(&client, &order, self.host.json)
     }

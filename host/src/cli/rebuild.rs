@@ -1,6 +1,6 @@
 //! `laterna rebuild`
 
-use super::connect::{Client, segment};
+use super::connect::{Client, of_release, segment};
 use super::deploy::told;
 use super::{Failure, Host, swap};
 
@@ -22,7 +22,7 @@ pub struct Rebuild {
 impl Rebuild {
     pub fn run(self) -> Result<(), Failure> {
         let name = &self.projection;
-        let release = self.release.map_or(String::new(), |release| format!("?release={release}"));
+        let release = of_release(self.release);
         let client = Client::connect(&self.host)?;
         let order = client.order(&format!("/projections/{}/rebuild{release}", segment(name)))?;
         if self.no_wait {

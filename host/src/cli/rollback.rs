@@ -1,6 +1,6 @@
 //! `laterna rollback`
 
-use super::connect::{Client, segment};
+use super::connect::{Client, of_release, segment};
 use super::{Failure, Host, swap};
 
 /// Let the release before serve again, as soon as it stands where the one stands that serves now
@@ -18,7 +18,7 @@ pub struct Rollback {
 impl Rollback {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::connect(&self.host)?;
-        let release = self.release.map_or(String::new(), |release| format!("?release={release}"));
+        let release = of_release(self.release);
         let order = client.order(&format!("/projections/{}/rollback{release}", segment(&self.projection)))?;
         swap::wait(&client, &order, self.host.json)
     }

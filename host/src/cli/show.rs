@@ -51,3 +51,20 @@ fn steers(next: char) -> bool {
     let turns_around = matches!(next, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns_around || (next.is_control() && next != '\n')
 }
+
+/// The values of a list; none where it is none.
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// What readers can ask then, and could not; or could, and cannot.
+pub fn surface(surface: &Value) -> Vec<String> {
+    let part = |part: &Value| format!("{} `{}`", cell(&part["kind"]), cell(&part["name"]));
+    let added = list(&surface["added"]).iter().map(|added| format!("+ {}", part(added)));
+    let removed = list(&surface["removed"]).iter().map(|removed| format!("- {}", part(removed)));
+    let changed = list(&surface["changed"]).iter().map(|changed| {
+        let changes: Vec<String> = list(&changed["changes"]).iter().map(cell).collect();
+        format!("~ {}: {}", part(changed), changes.join("; "))
+    });
+    added.chain(removed).chain(changed).collect()
+}

@@ -2,22 +2,18 @@
 
 use super::App;
 use super::parameters::Parameters;
-use super::parked::{may_see, visible_events};
+use super::parked::{left_out, may_see};
 use super::problem::{Code, Problem};
-use super::reading::{answered, check_inside, find_component};
+use super::reading::{self, answered, check_inside, find_component};
 use super::releases::{check_steers, taken};
 use crate::access::Caller;
 use crate::plugin::rfc3339;
-use crate::release::{self, Ask, Component, Difference, State as ReleaseState};
+use crate::release::{self, Ask, Component, Difference, Record, State as ReleaseState};
 use crate::store::parked::Sequence;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// How long a comparison is waited for where it is not said.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `GET /projections/{name}/diff?release=`: of the newest release that was compared, or of this one.
 pub async fn show(
@@ -33,28 +29,36 @@ pub async fn show(
 }
 
 /// `POST /projections/{name}/diff?release=&timeout=`: compares the release that is held again, as of now. Answers once that is done, or 202
-/// with what was found before where it takes longer.
+/// with what was found before where it takes longer: who asks again then joins it.
 pub async fn compare_again(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let patience = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
+    let patience = parameters.take_timeout(app.config().wait)?;
     let release = parameters.take_as::<u64>("release", "the number of a release")?;
     parameters.finish()?;
     check_steers(&app, &caller, &name)?;
     let component = find_component(&app, &name)?;
-    let before = component.candidate().map(|record| (record.release, record.steps.len()));
+    let step = |record: &Record| record.steps.last().map(|step| step.id);
+    let found = |record: &Record| record.difference.as_ref().map(|difference| difference.at_us);
+    let before = component.candidate().map(|record| (step(record), found(record)));
     let order = app.host.releases.ask(&name, Ask::Compare(release)).await.map_err(|error| taken(&app, error))?;
     // Whatever comes of it is a step.
-    let is_compared = |component: &Component| {
-        let now = component.release(order.release).map(|record| (record.release, record.steps.len()));
-        now != before
+    let has_ended = |component: &Component| {
+        component.release(order.release).is_none_or(|record| Some(step(record)) != before.map(|(step, _)| step))
     };
-    let component = app.host.releases.wait_for(&name, patience, is_compared).await;
+    let component = app.host.releases.wait_for(&name, patience, has_ended).await;
     let component = component.ok_or_else(|| taken(&app, release::Error::NotFound(name.clone())))?;
-    let status = if is_compared(&component) { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if has_ended(&component) { StatusCode::OK } else { StatusCode::ACCEPTED };
+    if let Some(record) = component.release(order.release).filter(|_| status == StatusCode::OK)
+        && Some(found(record)) == before.map(|(_, found)| found)
+    {
+        let reason = reading::told(&caller, record.internal_to.as_deref(), &record.reason);
+        let detail = format!("release {} of `{name}` was not compared again: {reason}", record.release);
+        return Err(Problem::new(Code::ReleaseUnfit, detail));
+    }
     let mut answer = told(&caller, &component, Some(order.release))?;
     *answer.status_mut() = status;
     Ok(answer)
@@ -81,7 +85,7 @@ pub fn shown(caller: &Caller, module: &str, difference: &Difference) -> Value {
     let parked = &difference.parked;
     let list = |sequences: &[Sequence]| -> Vec<Value> {
         let visible = sequences.iter().filter(|sequence| may_see(caller, sequence));
-        visible.map(|sequence| sequence_json(is_inside, sequence)).collect()
+        visible.map(|sequence| left_out(is_inside, sequence)).collect()
     };
     // What others may not know of is not counted for them, either.
     let may_see_all = parked.internal_to.as_deref().is_none_or(|module| caller.is_inside(module));
@@ -102,19 +106,6 @@ pub fn shown(caller: &Caller, module: &str, difference: &Difference) -> Value {
         );
     }
     shown
-}
-
-fn sequence_json(is_inside: bool, sequence: &Sequence) -> Value {
-    json!({
-        "sequence": sequence.sequence,
-        "position": sequence.position,
-        "event_id": sequence.event_id,
-        "type": sequence.event_type,
-        "stream": sequence.stream,
-        "code": sequence.code,
-        "reason": sequence.reason,
-        "events": visible_events(is_inside, sequence),
-    })
 }
 
 fn nothing_compared(component: &Component, release: Option<u64>) -> Problem {

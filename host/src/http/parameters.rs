@@ -7,6 +7,9 @@ use std::convert::Infallible;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// How long it is waited where nobody says.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The parameters of a URL. Each is taken by who knows it; what is left in the end is an error.
 #[derive(Debug, Clone)]
 pub struct Parameters {
@@ -98,6 +101,14 @@ impl Parameters {
         let seconds = number.parse::<f64>().ok().map(|number| number * unit);
         let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         time.map(Some).ok_or_else(|| unfit(name, &text, "seconds, such as `5`, or `250ms`"))
+    }
+
+    /// Takes `timeout`: how long it is waited, so long at most.
+    ///
+    /// # Errors
+    /// It is no time.
+    pub fn take_timeout(&mut self, most: Duration) -> Result<Duration, Problem> {
+        Ok(self.take_time("timeout")?.unwrap_or(TIMEOUT).min(most))
     }
 
     /// Takes whatever is left.

@@ -148,6 +148,15 @@ pub fn visible_events(is_inside: bool, sequence: &Sequence) -> u64 {
 /// A sequence for who asks: where some of its events are internal to the component's module, others are not told where they stand.
 fn shown(is_inside: bool, serving: &Serving, sequence: &Sequence, positions: &[u64]) -> Value {
     let hides = !is_inside && sequence.internal_events > 0;
+    let mut shown = left_out(is_inside, sequence);
+    shown["last_position"] = json!((!hides).then_some(sequence.last_position));
+    shown["positions"] = json!((!hides).then_some(positions));
+    shown["discarded"] = serving.terms.discarded.contains(&sequence.sequence).into();
+    shown
+}
+
+/// What is left out of a sequence, and why, for who asks.
+pub fn left_out(is_inside: bool, sequence: &Sequence) -> Value {
     json!({
         "sequence": sequence.sequence,
         "position": sequence.position,
@@ -158,8 +167,5 @@ fn shown(is_inside: bool, serving: &Serving, sequence: &Sequence, positions: &[u
         "code": sequence.code,
         "reason": sequence.reason,
         "events": visible_events(is_inside, sequence),
-        "last_position": (!hides).then_some(sequence.last_position),
-        "positions": (!hides).then_some(positions),
-        "discarded": serving.terms.discarded.contains(&sequence.sequence),
     })
 }

@@ -13,11 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::time::timeout;
-
-/// How long it is waited for where it is not said.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `POST /projections/{name}/verify?timeout=`: folds what serves once more, and compares. Answers once that is done, or 202 where it takes
 /// longer: it goes on, and who asks again joins it.
@@ -27,7 +23,7 @@ pub async fn begin(
     Path(name): Path<String>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let patience = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
+    let patience = parameters.take_timeout(app.config().wait)?;
     parameters.finish()?;
     check_steers(&app, &caller, &name)?;
     let component = find_component(&app, &name)?;
@@ -65,8 +61,8 @@ fn check_found(caller: &Caller, component: &Component, proof: &Proof) -> Result<
 
 fn proof_json(caller: &Caller, component: &Component, proof: Option<&Proof>) -> Value {
     // What was found before the host was started is known of the release that serves.
-    let live = component.live.as_ref().and_then(|live| component.release(live.release));
-    let recorded = || live.and_then(|record| record.proof.clone());
+    let serving = component.serving();
+    let recorded = || serving.and_then(|(_, record)| record.proof.clone());
     let (state, reason, difference) = match proof.map(Proof::stage) {
         None => (if recorded().is_some() { "compared" } else { "never" }, None, recorded()),
         Some(Stage::Waiting) => ("waiting", None, None),
@@ -78,13 +74,13 @@ fn proof_json(caller: &Caller, component: &Component, proof: Option<&Proof>) -> 
             ("failed", Some(words), None)
         }
     };
-    let release = proof.map(|proof| proof.release).or_else(|| Some(live?.release));
+    let release = proof.map(|proof| proof.release).or_else(|| Some(serving?.0.release));
     json!({
         "name": component.name,
         "release": release,
         "state": state,
         "checkpoint": proof.map(Proof::checkpoint),
-        "until": component.live.as_ref().map(|live| live.store.progress().applied),
+        "until": serving.map(|(live, _)| live.store.progress().applied),
         "same": difference.as_ref().map(|difference| difference.same),
         "reason": reason,
         "difference": difference.map(|difference| shown(caller, &component.module, &difference)),

@@ -19,9 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How long a query waits for its position where it does not say.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
 /// What is read.
 pub struct Reading {
     /// The release that answers.
@@ -90,7 +87,7 @@ impl Freshness {
     pub fn take(app: &App, parameters: &mut Parameters) -> Result<Self, Problem> {
         let min_position = parameters.take_as::<u64>("min_position", "a position, from 0")?;
         let fresh = parameters.take_as::<bool>("fresh", "true or false")?.unwrap_or(false);
-        let timeout = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
+        let timeout = parameters.take_timeout(app.config().wait)?;
         let head = if fresh { app.host.log.head() } else { 0 };
         Ok(Self { position: min_position.unwrap_or(0).max(head), waits: fresh || min_position.is_some(), timeout })
     }

@@ -11,10 +11,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// How long a cutover is waited for where it is not said.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `POST /projections/{name}/rebuild?release=`: a new release of the same bytes, built from nothing.
 pub async fn rebuild(
@@ -107,7 +103,7 @@ async fn let_serve(
     mut parameters: Parameters,
     ask: impl FnOnce(Option<u64>) -> Ask,
 ) -> Result<Response, Problem> {
-    let patience = parameters.take_time("timeout")?.unwrap_or(TIMEOUT).min(app.config().wait);
+    let patience = parameters.take_timeout(app.config().wait)?;
     let release = parameters.take_as::<u64>("release", "the number of a release")?;
     parameters.finish()?;
     check_steers(app, caller, name)?;

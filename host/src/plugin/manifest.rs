@@ -77,6 +77,18 @@ pub enum Policy {
     HoldIfDifferent,
 }
 
+impl Policy {
+    /// Its name, as it is written and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Hold => "hold",
+            Self::HoldIfDifferent => "hold-if-different",
+        }
+    }
+}
+
 /// An upcaster's manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpcasterManifest {

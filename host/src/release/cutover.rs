@@ -2,8 +2,9 @@
 
 use super::Error;
 use super::machine::{Event, State};
+use super::retire::kept_behind;
 use super::serving::Serving;
-use super::steward::{AGAIN, Happening, Steward, discard};
+use super::steward::{AGAIN, Happening, Steward};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -88,7 +89,7 @@ impl Steward {
         let Some(component) = self.components.get(name) else { return Ok(()) };
         let release = green.release;
         let mut happenings = Vec::new();
-        let kept = self.kept_warm(component, release, blue.map(|blue| blue.release));
+        let kept = kept_behind(component, release, blue.map(|blue| blue.release), self.parts.config.warm.releases);
         let others = component.releases.iter().filter(|record| record.release != release);
         for record in others {
             let is_kept = kept.contains(&record.release);
@@ -134,14 +135,7 @@ impl Steward {
         for warm in self.components.get(name).into_iter().flat_map(|component| &component.warm) {
             warm.running.follow(Some(green.store.watch_progress()));
         }
-        for release in gone {
-            self.forget(name, release);
-            match before.iter().find(|serving| serving.release == release) {
-                Some(serving) => discard(serving),
-                // Of one that does not run, nobody else removes it.
-                None => self.parts.remove_store(name, release),
-            }
-        }
+        self.keep_nothing(name, &gone, &before);
         self.reviews.retain(|(of, _), _| of != name);
         self.tell_paused(name);
         self.retire_later(name);

@@ -108,9 +108,8 @@ impl Steward {
     /// The release that serves, with what is recorded of it.
     fn live(&self, name: &str) -> Result<(Arc<Serving>, Record), Error> {
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
-        let live = component.live.as_ref().and_then(|live| Some((Arc::clone(live), component.release(live.release)?)));
-        let (live, record) = live.ok_or_else(|| Error::Unfit(format!("no release of `{name}` serves")))?;
-        Ok((live, record.clone()))
+        let serving = component.serving().ok_or_else(|| Error::Unfit(format!("no release of `{name}` serves")))?;
+        Ok((Arc::clone(serving.0), serving.1.clone()))
     }
 
     /// Records of a release that these sequences, too, are given up.
@@ -239,24 +238,13 @@ impl Steward {
         let mut component = component.clone();
         // Releases that it feeds go on with it; the next ones do without.
         component.upcaster = None;
-        let mut ran = Vec::new();
-        for serving in component.live.take().into_iter().chain(std::mem::take(&mut component.warm)) {
-            ran.push(serving.release);
-            serving.running.begin_stop();
-            if gone.contains(&serving.release) {
-                serving.store.discard();
-            } else {
-                // Those that have ended meanwhile need not be waited for.
-                self.leaving.retain(|_, serving| !serving.running.stop_until(Instant::now()));
-                self.leaving.insert((name.to_owned(), serving.release), serving);
-            }
-        }
-        for release in gone {
-            self.forget(name, release);
-            // Of one that did not run, nobody else removes it.
-            if !ran.contains(&release) {
-                self.parts.remove_store(name, release);
-            }
+        let ran: Vec<_> = component.live.take().into_iter().chain(std::mem::take(&mut component.warm)).collect();
+        self.keep_nothing(name, &gone, &ran);
+        for kept in ran.into_iter().filter(|serving| !gone.contains(&serving.release)) {
+            kept.running.begin_stop();
+            // Those that have ended meanwhile need not be waited for.
+            self.leaving.retain(|_, serving| !serving.running.stop_until(Instant::now()));
+            self.leaving.insert((name.to_owned(), kept.release), kept);
         }
         self.forget_removed(&component);
         tracing::info!(component = name, purge, "the component is removed");

@@ -118,8 +118,7 @@ impl Prover {
     /// Begins to prove what serves of a component, or joins who does.
     pub(super) fn begin(&self, component: &Component) -> Result<Arc<Proof>, Error> {
         let name = component.name.clone();
-        let live = component.live.as_ref().and_then(|live| Some((live, component.release(live.release)?)));
-        let (live, record) = live.ok_or_else(|| {
+        let (live, record) = component.serving().ok_or_else(|| {
             Error::Unfit(match component.upcaster {
                 Some(_) => format!("`{name}` is an upcaster: it has no read model"),
                 None => format!("no release of `{name}` serves"),
@@ -204,6 +203,9 @@ impl Proving {
     /// Folds, then compares. Blocks.
     fn run(self) -> Result<Difference, NoProof> {
         let Self { parts, record, live, proof, comparing, unwanted, runtime } = self;
+        if unwanted.is_cancelled() {
+            return Err(Unverified::Unwanted.into());
+        }
         proof.stage.send_replace(Stage::Folding);
         let behind = Some(live.store.watch_progress());
         let scratch = Scratch::start(&parts, &record, live.plugin.clone(), behind)?;

@@ -98,6 +98,13 @@ impl Component {
         self.releases.iter().find(|record| is(record.state))
     }
 
+    /// What serves, with what is recorded of it.
+    #[must_use]
+    pub fn serving(&self) -> Option<(&Arc<Serving>, &Record)> {
+        let live = self.live.as_ref()?;
+        Some((live, self.release(live.release)?))
+    }
+
     /// All that run.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Serving>> {
         [&self.live, &self.building].into_iter().flatten().chain(&self.warm)
@@ -213,12 +220,9 @@ impl Releases {
         steward.resume()?;
         let mut watch = None;
         let drops = parts.config.drops;
-        for seen in folder.look(true) {
-            match drops {
-                Drops::All => steward.see(seen),
-                Drops::New => steward.see_new(seen),
-                Drops::None => {}
-            }
+        let lying = if drops == Drops::None { Vec::new() } else { folder.look(true) };
+        for seen in lying {
+            if drops == Drops::All { steward.see(seen) } else { steward.see_new(seen) }
         }
         if drops == Drops::All {
             let telling = inbox.clone();

@@ -3,8 +3,10 @@
 use super::control::Record;
 use super::machine::{Event, State};
 use super::releases::Component;
+use super::serving::Serving;
 use super::steward::{Happening, Message, Steward, discard};
 use super::{Error, control};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is kept of releases that served: the ones that served last, so many, each for so long.
@@ -36,25 +38,24 @@ impl Warm {
 }
 
 impl Steward {
-    /// The releases that are kept behind `next` once that serves; `blue` is the one that serves until then.
-    pub(super) fn kept_warm(&self, component: &Component, next: u64, blue: Option<u64>) -> Vec<u64> {
-        kept_behind(component, next, blue, self.parts.config.warm.releases)
-    }
-
     /// Looks at what is kept of a component again once the first of it is to be retired.
-    pub(super) fn retire_later(&self, name: &str) {
+    pub(super) fn retire_later(&mut self, name: &str) {
         let Some(component) = self.components.get(name).filter(|component| is_served(component)) else { return };
         let warm = &self.parts.config.warm;
         let beyond = component.kept_warm().skip(warm.releases).any(|record| record.state == State::Warm);
         let due = component.kept_warm().filter_map(|record| warm.retires_at_us(record)).min();
         let Some(due) = due.map(|due| if beyond { 0 } else { due }) else { return };
         let left = Duration::from_micros(due.saturating_sub(control::now_us()).max(0).cast_unsigned());
-        let (name, inbox) = (name.to_owned(), self.inbox.clone());
-        self.runtime.spawn(async move {
+        let (of, inbox) = (name.to_owned(), self.inbox.clone());
+        let timer = self.runtime.spawn(async move {
             tokio::time::sleep(left).await;
             // Where nobody listens any more, the host is being stopped.
-            let _ = inbox.send(Message::Retire(name)).await;
+            let _ = inbox.send(Message::Retire(of)).await;
         });
+        // One for each component, whatever it goes through meanwhile.
+        if let Some(before) = self.retiring.insert(name.to_owned(), timer.abort_handle()) {
+            before.abort();
+        }
     }
 
     /// Retires what was kept for long enough. Of a component that was removed everything stays until its operator says so.
@@ -89,17 +90,22 @@ impl Steward {
         let (gone, kept) = component.warm.into_iter().partition(|warm| overdue.contains(&warm.release));
         component.warm = kept;
         self.show(component);
+        tracing::info!(component = name, releases = ?overdue, "they are retired");
         let gone: Vec<_> = gone;
-        for release in overdue {
-            tracing::info!(component = name, release, "the release is retired");
-            self.forget(name, release);
-            match gone.iter().find(|serving| serving.release == release) {
+        self.keep_nothing(name, &overdue, &gone);
+        Ok(())
+    }
+
+    /// Removes the bytes and the stores of releases that have ended; of those that ran once nobody reads them any more.
+    pub(super) fn keep_nothing(&self, name: &str, ended: &[u64], ran: &[Arc<Serving>]) {
+        for release in ended {
+            self.forget(name, *release);
+            match ran.iter().find(|serving| serving.release == *release) {
                 Some(serving) => discard(serving),
                 // Of one that does not run, nobody else removes it.
-                None => self.parts.remove_store(name, release),
+                None => self.parts.remove_store(name, *release),
             }
         }
-        Ok(())
     }
 }
 

@@ -255,11 +255,7 @@ fn held_for_parked(newly: &[Sequence], sequences: usize, module: Option<String>)
 }
 
 fn by_policy(ruling: Ruling) -> String {
-    let policy = match ruling.policy {
-        Policy::Auto => "auto",
-        Policy::Hold => "hold",
-        Policy::HoldIfDifferent => "hold-if-different",
-    };
+    let policy = ruling.policy.name();
     match ruling.by {
         By::Manifest => format!("policy `{policy}` of its manifest"),
         By::Operator => format!("policy `{policy}` of the host"),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tokio_util::sync::DropGuard;
 
 /// How long it is waited before a step that could not be recorded is tried again.
@@ -99,6 +100,8 @@ pub(super) struct Steward {
     pub(super) verifications: Arc<Semaphore>,
     /// Those that are compared now, or wait for their turn; dropping it ends it.
     pub(super) reviews: BTreeMap<(String, u64), DropGuard>,
+    /// What looks at each component again once a release of it was kept warm for long enough.
+    pub(super) retiring: BTreeMap<String, AbortHandle>,
     /// The number of the newest step of all.
     newest_step: u64,
     /// Those of removed components that may still end their last batch.
@@ -130,6 +133,7 @@ impl Steward {
             checks,
             verifications,
             reviews: BTreeMap::new(),
+            retiring: BTreeMap::new(),
             newest_step,
             leaving: BTreeMap::new(),
             attempts: BTreeMap::new(),

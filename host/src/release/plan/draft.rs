@@ -95,8 +95,7 @@ impl Steward {
         component: Option<&Component>,
     ) -> Projection {
         let manifest = plugin.manifest();
-        let live = component.and_then(|component| component.live.as_deref());
-        let record = component.zip(live).and_then(|(component, live)| component.release(live.release));
+        let (live, record) = component.and_then(Component::serving).unzip();
         let before = live.map(|live| live.plugin.manifest());
         let after = Surface { manifest, relations: &weighed.checked.relations };
         let events = weighed.events.clone();

@@ -2,7 +2,7 @@
 
 use super::{SubscriptionDifference, UpcasterDifference, VersionChange};
 use crate::plugin::manifest::Subscription;
-use crate::plugin::{Manifest, OnFailure, Policy, Selector, Sequence, Visibility};
+use crate::plugin::{Manifest, OnFailure, Selector, Sequence, Visibility};
 use crate::release::control::Limits;
 use crate::release::upcasters::Feeds;
 
@@ -62,7 +62,7 @@ pub(super) fn settings(before: (&Manifest, &Limits), after: (&Manifest, &Limits)
         ("visibility", visibility(before.visibility), visibility(after.visibility)),
         ("on failure", on_failure(before.on_failure), on_failure(after.on_failure)),
         ("the sequence", sequence(&before.sequence), sequence(&after.sequence)),
-        ("the manifest's policy", policy(before.policy), policy(after.policy)),
+        ("the manifest's policy", policy(before), policy(after)),
     ];
     let settings = words.into_iter().filter(|(_, before, after)| before != after);
     let settings = settings.map(|(what, before, after)| format!("{what} was {before}, and is {after}"));
@@ -110,11 +110,6 @@ fn sequence(sequence: &Sequence) -> String {
     }
 }
 
-fn policy(policy: Policy) -> String {
-    let word = match policy {
-        Policy::Auto => "`auto`",
-        Policy::Hold => "`hold`",
-        Policy::HoldIfDifferent => "`hold-if-different`",
-    };
-    word.to_owned()
+fn policy(manifest: &Manifest) -> String {
+    format!("`{}`", manifest.policy.name())
 }
