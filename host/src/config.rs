@@ -43,6 +43,9 @@ pub struct Settings {
     /// Milliseconds that a query may take [default: 5000]
     #[arg(long, env = "LATERNA_QUERY_MS")]
     pub query_ms: Option<u64>,
+    /// Questions in people's own SQL that are answered at once, by all projections together [default: 4]
+    #[arg(long, env = "LATERNA_SQL_READERS")]
+    pub sql_readers: Option<usize>,
     /// Milliseconds that a query may wait for its position at most, whatever its `timeout` says [default: 30000]
     #[arg(long, env = "LATERNA_WAIT_MS")]
     pub wait_ms: Option<u64>,
@@ -240,6 +243,8 @@ pub struct Http {
     pub answer_bytes: usize,
     /// Time that a query may take.
     pub query: Duration,
+    /// Questions in people's own SQL that are answered at once.
+    pub sql_readers: usize,
     /// Time that a query may wait for its position at most.
     pub wait: Duration,
     /// Time between two heartbeats.
@@ -389,6 +394,7 @@ impl Settings {
                 page_rows: self.page_rows.unwrap_or(10_000),
                 answer_bytes,
                 query: ms(self.query_ms, 5_000),
+                sql_readers: self.sql_readers.unwrap_or(4),
                 wait: ms(self.wait_ms, 30_000),
                 heartbeat: ms(self.heartbeat_ms, 10_000),
                 grace: ms(self.grace_ms, 10_000),
@@ -402,6 +408,7 @@ impl Settings {
             ("log_queue_bytes", config.log.queue_bytes as usize),
             ("bodies_bytes", config.http.bodies_bytes as usize),
             ("store_readers", config.store.readers),
+            ("sql_readers", config.http.sql_readers),
             ("batch_events", config.projector.batch_events),
             ("batch_bytes", config.projector.batch_bytes),
             ("page_rows", config.http.page_rows),

@@ -33,6 +33,8 @@ pub struct Host {
     pub stop: CancellationToken,
     /// Places for those who follow feeds.
     pub followers: Arc<Semaphore>,
+    /// Places for questions in people's own SQL.
+    pub questions: Arc<Semaphore>,
     /// Places, by the byte, for bodies that are being read.
     pub bodies: Semaphore,
     /// Its name as a source of events.
@@ -94,6 +96,7 @@ impl Host {
             awaited,
             stop: CancellationToken::new(),
             followers: Arc::new(Semaphore::new(config.http.followers)),
+            questions: Arc::new(Semaphore::new(config.http.sql_readers)),
             bodies: Semaphore::new(config.http.bodies_bytes as usize),
             source: config.cloudevents_source.clone().unwrap_or_else(|| format!("urn:uuid:{}", log.identity())),
             lock: Mutex::new(lock),

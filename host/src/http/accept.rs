@@ -1,4 +1,4 @@
-//! What a reader wants an answer with events to be written as: the weights of `Accept` (RFC 9110, 12.5.1).
+//! What a reader wants an answer to be written as: the weights of `Accept` (RFC 9110, 12.5.1).
 
 use axum::http::{HeaderMap, header};
 
@@ -24,12 +24,9 @@ impl Accepted {
     /// What these headers say: whatever weighs most. A feed and CloudEvents must be named; they win over JSON where they weigh as
     /// much. Where nothing is known of what is accepted, it is JSON.
     pub fn by(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
-        let ranges: Vec<(String, f32)> = lines.flat_map(|line| line.split(',')).filter_map(range).collect();
-        let named = |name: &str| ranges.iter().find(|(range, _)| range == name).map(|(_, weight)| *weight);
-        let json = named("application/json").or_else(|| named("application/*")).or_else(|| named("*/*"));
-        let json = json.unwrap_or(0.0);
-        let weight = |name| named(name).unwrap_or(0.0);
+        let ranges = Ranges::of(headers);
+        let json = ranges.weight_of_json();
+        let weight = |name| ranges.named(name).unwrap_or(0.0);
         let cloud_events = weight("application/cloudevents+json").max(weight("application/cloudevents-batch+json"));
         let feed = weight("text/event-stream");
         let is_cloud = cloud_events > 0.0 && cloud_events >= json;
@@ -37,6 +34,28 @@ impl Accepted {
             follows: feed > 0.0 && feed >= json && feed >= cloud_events,
             format: if is_cloud { Format::CloudEvents } else { Format::Json },
         }
+    }
+}
+
+/// The ranges of media types that a reader accepts, each with its weight.
+pub struct Ranges(Vec<(String, f32)>);
+
+impl Ranges {
+    /// Those of these headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+        Self(lines.flat_map(|line| line.split(',')).filter_map(range).collect())
+    }
+
+    /// The weight of the range of this name, where it is named.
+    pub fn named(&self, name: &str) -> Option<f32> {
+        self.0.iter().find(|(range, _)| range == name).map(|(_, weight)| *weight)
+    }
+
+    /// The weight of JSON, by the range that names it best.
+    pub fn weight_of_json(&self) -> f32 {
+        let weight = self.named("application/json").or_else(|| self.named("application/*"));
+        weight.or_else(|| self.named("*/*")).unwrap_or(0.0)
     }
 }
 

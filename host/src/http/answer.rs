@@ -10,6 +10,9 @@ pub const POSITION: HeaderName = HeaderName::from_static("laterna-position");
 /// The number of the release that answered.
 pub const RELEASE: HeaderName = HeaderName::from_static("laterna-release");
 
+/// The number of rows of all pages.
+pub const COUNT: HeaderName = HeaderName::from_static("laterna-count");
+
 /// JSON with the position that it is as of.
 pub fn at_position(status: StatusCode, position: u64, body: &impl Serialize) -> Response {
     let mut response = (status, Json(body)).into_response();

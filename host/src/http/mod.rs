@@ -17,7 +17,8 @@
 //! * `proof`: whether a read model is the fold of the log
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
 //! * `past`: reading it as of a position
-//! * `tables`, `queries`: reading them
+//! * `question`: what can be asked of a read model; `rows`: what rows are written as
+//! * `tables`, `queries`, `sql`: the ways to ask
 //! * `parked`: what they left out
 //! * `tokens`: who may come in
 //! * `health`, `pages`: the rest
@@ -46,10 +47,13 @@ pub mod problem;
 mod projections;
 mod proof;
 mod queries;
+mod question;
 mod reading;
 mod releases;
 mod routes;
+mod rows;
 mod schemas;
+mod sql;
 mod steps;
 mod streams;
 mod tables;

@@ -3,15 +3,14 @@
 use super::App;
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
-use super::reading::{Moment, Reading, answered};
+use super::question::{Question, Sql, SqlArguments, answer};
+use super::reading::Moment;
 use crate::access::Caller;
-use crate::plugin::{CallError, NamedQuery};
-use crate::store::{Bounds, Snapshot, cells};
+use crate::plugin::{Manifest, NamedQuery};
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use rusqlite::types::Value as Cell;
-use serde_json::json;
-use serde_json::value::RawValue;
 
 /// `GET /projections/{name}/queries/{query}?param=value&as_of=`
 pub async fn ask(
@@ -19,53 +18,34 @@ pub async fn ask(
     caller: Caller,
     Path((name, query)): Path<(String, String)>,
     mut parameters: Parameters,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = Moment::take(&app, &mut parameters)?;
-    let Reading { serving, store } = moment.reach(&app, &caller, &name).await?;
-    let queries = &serving.plugin.manifest().queries;
-    let Some(query) = queries.iter().find(|known| known.name == query) else {
-        let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
-        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let detail = format!("`{name}` has no query `{query}`; it has: {names}");
-        return Err(Problem::new(Code::QueryNotFound, detail));
-    };
-    let arguments = arguments(query, &mut parameters)?;
+    let reading = moment.reach(&app, &caller, &name).await?;
+    let question = question(reading.serving.plugin.manifest(), &query, &mut parameters)?;
     parameters.finish()?;
-    match query.sql.clone() {
-        Some(sql) => {
-            let bounds =
-                Bounds { rows: app.config().page_rows, bytes: app.config().answer_bytes, time: app.config().query };
-            let (position, rows) = store
-                .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
-                    Ok((snapshot.position(), snapshot.query(&sql, &borrowed(&arguments), &bounds)?))
-                })
-                .await?;
-            let columns = rows.columns;
-            let rows: Vec<_> = rows.rows.into_iter().map(|row| cells::row(&columns, row)).collect();
-            Ok(answered(serving.release, position, &json!({ "rows": rows, "next": null })))
-        }
-        None => {
-            let (plugin, name, time) = (serving.plugin.clone(), query.name.clone(), app.config().query);
-            let (position, json) = store
-                .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
-                    let asked = snapshot.lend(time, |session| {
-                        let (session, answer) = plugin.query(&name, &borrowed(&arguments), session);
-                        (session, answer.map_err(failed))
-                    })?;
-                    Ok((snapshot.position(), asked))
-                })
-                .await?;
-            // It goes out as it stands, once it is known to be JSON.
-            let json = RawValue::from_string(json).map_err(|error| {
-                Problem::new(Code::QueryFailed, format!("the component's answer is not JSON: {error}"))
-            })?;
-            Ok(answered(serving.release, position, &json))
-        }
-    }
+    answer(&app, reading, question, &headers, None).await
 }
 
-fn borrowed(arguments: &[(String, Cell)]) -> Vec<(&str, Cell)> {
-    arguments.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
+/// The question of this name, with what is said for its parameters.
+///
+/// # Errors
+/// There is none, or its parameters are not as they should be.
+pub fn question(manifest: &Manifest, query: &str, parameters: &mut Parameters) -> Result<Question, Problem> {
+    let Some(query) = manifest.queries.iter().find(|known| known.name == query) else {
+        let names: Vec<&str> = manifest.queries.iter().map(|query| query.name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let detail = format!("`{}` has no query `{query}`; it has: {names}", manifest.name);
+        return Err(Problem::new(Code::QueryNotFound, detail));
+    };
+    let arguments = arguments(query, parameters)?;
+    Ok(match &query.sql {
+        Some(sql) => {
+            let arguments = SqlArguments::Named(arguments);
+            Question::Sql(Sql { text: sql.clone(), arguments, paging: None, count: None })
+        }
+        None => Question::Computed { query: query.name.clone(), arguments },
+    })
 }
 
 /// The arguments of a query, checked, with defaults filled in.
@@ -79,20 +59,4 @@ fn arguments(query: &NamedQuery, parameters: &mut Parameters) -> Result<Vec<(Str
         arguments.push((name.clone(), value));
     }
     Ok(arguments)
-}
-
-fn failed(error: CallError) -> Problem {
-    match error {
-        CallError::Verdict(_) | CallError::OutOfStack => {
-            Problem::new(Code::QueryFailed, format!("the component could not answer: {error}"))
-        }
-        CallError::OutOfTime => Problem::new(
-            Code::QueryTooSlow,
-            "the component took too long to answer. Ask for less, or raise `query_ms`.",
-        ),
-        CallError::Machine(what) => {
-            tracing::error!(%what, "a query failed");
-            Problem::new(Code::QueryFailed, "the machine could not run the query; the host's standard error says why.")
-        }
-    }
 }

@@ -252,12 +252,22 @@ pub fn find_component(app: &App, name: &str) -> Result<Arc<Component>, Problem> 
 
 /// An answer with the position and the release that it comes from.
 pub fn answered(release: u64, position: u64, body: &impl Serialize) -> Response {
-    let mut response = Json(body).into_response();
+    tagged(Json(body).into_response(), release, position, &tag(release, position, "json"))
+}
+
+/// The weak `ETag` of an answer: by which release, as of which position, written as what.
+#[must_use]
+pub fn tag(release: u64, position: u64, representation: &str) -> String {
+    format!("W/\"{release}-{position}-{representation}\"")
+}
+
+/// An answer with the headers that say what it comes from.
+pub fn tagged(mut response: Response, release: u64, position: u64, tag: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(POSITION, HeaderValue::from(position));
     headers.insert(RELEASE, HeaderValue::from(release));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{release}-{position}-json\"")) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
     response

@@ -1,7 +1,7 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, components, diff, events, health, pages, parked, projections, proof, queries, releases, schemas, steps,
+    App, components, diff, events, health, pages, parked, projections, proof, queries, releases, schemas, sql, steps,
     streams, tables, tokens,
 };
 use crate::access::Role;
@@ -34,7 +34,7 @@ const ADMIN: &[Role] = &[Role::Admin];
 
 /// All routes.
 pub fn all() -> Vec<Route> {
-    let select = "column=eq.value&order=column.desc&limit=&offset=&select=&as_of=";
+    let select = "column=eq.value&select=&order=column.desc&limit=&after=&offset=&count=&as_of=";
     vec![
         get("/", "", ANY_ROLE, pages::index),
         post("/streams/{stream}/events", "", APPEND, streams::append),
@@ -47,6 +47,7 @@ pub fn all() -> Vec<Route> {
         get("/projections/{name}", "", STATUS, projections::show),
         get("/projections/{name}/tables/{table}", select, READ, tables::read),
         get("/projections/{name}/queries/{query}", "parameter=value&as_of=", READ, queries::ask),
+        post("/projections/{name}/sql", "as_of=", READ, sql::ask),
         get("/projections/{name}/parked", "after=&limit=&release=", STATUS, parked::list),
         post("/projections/{name}/parked/{sequence}/retry", "", DEPLOY, parked::retry),
         post("/projections/{name}/parked/{sequence}/discard", "", DEPLOY, parked::discard),

@@ -314,12 +314,12 @@ impl Plugin {
     pub fn query<D: Database>(
         &self,
         name: &str,
-        arguments: &[(&str, Value)],
+        arguments: &[(String, Value)],
         database: D,
     ) -> (D, Result<String, CallError>) {
         let arguments: Vec<fold::Argument> = arguments
             .iter()
-            .map(|(name, value)| fold::Argument { name: (*name).to_owned(), value: to_cell(value.into()) })
+            .map(|(name, value)| fold::Argument { name: name.clone(), value: to_cell(value.into()) })
             .collect();
         let (database, answered) =
             self.call(database, |component, store| component.laterna_plugin_fold().call_query(store, name, &arguments));

@@ -1,6 +1,6 @@
 //! Everything that is in a store, compared.
 
-use crate::store::{Bounds, ReadError, Relation, Rows, Store, cells, quoted};
+use crate::store::{Arguments, Bounds, ReadError, Relation, Rows, Store, cells, quoted};
 use rusqlite::types::Value as Cell;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ pub struct Difference {
 pub fn read(store: &Store) -> Result<Content, ReadError> {
     let tables = store.relations().iter().filter(|relation| !relation.key.is_empty());
     let tables = tables.map(|relation| {
-        let Rows { columns, rows } = rows_of(store, relation)?;
+        let Rows { columns, rows, .. } = rows_of(store, relation)?;
         Ok(Table { name: relation.name.clone(), columns, key: relation.key.clone(), rows })
     });
     Ok(Content { tables: tables.collect::<Result<_, ReadError>>()? })
@@ -59,7 +59,7 @@ pub fn rows_of(store: &Store, relation: &Relation) -> Result<Rows, ReadError> {
         relation.key.iter().map(|column| quoted(column)).collect()
     };
     let sql = format!("SELECT * FROM {} ORDER BY {}", quoted(&relation.name), order.join(", "));
-    store.read_here(|snapshot| snapshot.query(&sql, &[], &BOUNDS))
+    store.read_here(|snapshot| snapshot.query(&sql, Arguments::Placed(&[]), &BOUNDS))
 }
 
 impl Content {

@@ -3,7 +3,7 @@
 use super::format::Query;
 use super::stage::{Error, Run};
 use crate::plugin::{CallError, Manifest, NamedQuery};
-use crate::store::{Bounds, ReadError, Snapshot, cells};
+use crate::store::{Arguments, Bounds, ReadError, Snapshot, cells};
 use rusqlite::types::Value as Cell;
 use serde_json::Value;
 use std::time::Duration;
@@ -53,9 +53,8 @@ pub(super) fn ask(run: &Run<'_>, asked: &Query) -> Result<Answer, Error> {
         Ok(arguments) => arguments,
         Err(refused) => return Ok(Answer::Refused(refused)),
     };
-    let arguments: Vec<(&str, Cell)> = arguments.iter().map(|(name, value)| (*name, value.clone())).collect();
     run.store().read_here(|snapshot: &mut Snapshot| match &query.sql {
-        Some(sql) => match snapshot.query(sql, &arguments, &BOUNDS) {
+        Some(sql) => match snapshot.query(sql, Arguments::Named(&arguments), &BOUNDS) {
             Ok(rows) => {
                 let columns = rows.columns;
                 Ok(Answer::Rows(rows.rows.into_iter().map(|row| cells::row(&columns, row)).collect()))
@@ -81,14 +80,14 @@ pub(super) fn ask(run: &Run<'_>, asked: &Query) -> Result<Answer, Error> {
 }
 
 /// The arguments as they would stand in a URL, checked in the same way.
-fn arguments<'q>(query: &'q NamedQuery, asked: &Query) -> Result<Vec<(&'q str, Cell)>, String> {
-    let argument = |parameter: &'q crate::plugin::Parameter| {
+fn arguments(query: &NamedQuery, asked: &Query) -> Result<Vec<(String, Cell)>, String> {
+    let argument = |parameter: &crate::plugin::Parameter| {
         let said = asked.with.get(&parameter.name).map(|value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
         let value = query.argument(parameter, said.as_deref()).map_err(|error| error.to_string())?;
-        Ok((parameter.name.as_str(), value))
+        Ok((parameter.name.clone(), value))
     };
     query.parameters.iter().map(argument).collect()
 }

@@ -1,8 +1,9 @@
 //! What SQL may do, by who wrote it. Everything that is not named here is refused when the statement is prepared.
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who wrote the SQL that is being prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +21,57 @@ pub(super) enum Author {
 
 /// Tells a connection's authorizer who writes.
 #[derive(Clone)]
-pub(super) struct Pen(Arc<AtomicU8>);
+pub(super) struct Pen(Arc<Inner>);
+
+struct Inner {
+    holder: AtomicU8,
+    touched: Mutex<Touched>,
+}
+
+/// The tables that statements read and write which were prepared since this was taken last.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Touched {
+    pub(super) read: BTreeSet<String>,
+    pub(super) written: BTreeSet<String>,
+}
+
+impl Touched {
+    fn note(&mut self, action: &AuthAction<'_>) {
+        match action {
+            AuthAction::Read { table_name, .. } => note(&mut self.read, table_name),
+            AuthAction::Insert { table_name }
+            | AuthAction::Update { table_name, .. }
+            | AuthAction::Delete { table_name } => note(&mut self.written, table_name),
+            _ => {}
+        }
+    }
+}
+
+fn note(names: &mut BTreeSet<String>, name: &str) {
+    if !names.contains(name) {
+        names.insert(name.to_owned());
+    }
+}
 
 impl Pen {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicU8::new(Author::Host as u8)))
+        Self(Arc::new(Inner { holder: AtomicU8::new(Author::Host as u8), touched: Mutex::default() }))
     }
 
     pub(super) fn hand_to(&self, author: Author) {
-        self.0.store(author as u8, Ordering::Relaxed);
+        if author != Author::Host {
+            drop(self.take_touched());
+        }
+        self.0.holder.store(author as u8, Ordering::Relaxed);
+    }
+
+    /// What was touched since the pen was handed to somebody else.
+    pub(super) fn take_touched(&self) -> Touched {
+        std::mem::take(&mut self.0.touched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn holder(&self) -> Author {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.holder.load(Ordering::Relaxed) {
             0 => Author::Host,
             1 => Author::Schema,
             2 => Author::Fold,
@@ -42,7 +81,11 @@ impl Pen {
 
     /// The authorizer's verdict.
     pub(super) fn judge(&self, context: &AuthContext<'_>) -> Authorization {
-        let allowed = match self.holder() {
+        let holder = self.holder();
+        if matches!(holder, Author::Fold | Author::Question) {
+            self.0.touched.lock().unwrap_or_else(PoisonError::into_inner).note(&context.action);
+        }
+        let allowed = match holder {
             Author::Host => true,
             Author::Schema => may_declare(&context.action),
             Author::Fold => may_fold(&context.action),

@@ -24,6 +24,9 @@ const SQLITE_LIMITS: &[(Limit, i32)] = &[
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
+/// Statements that a reader keeps prepared; what was asked longest ago makes room.
+const KEPT: usize = 128;
+
 /// A connection with who may hold its pen and what its statements may use.
 pub(super) struct Guarded {
     pub(super) connection: Connection,
@@ -36,7 +39,10 @@ pub(super) fn open_writable(path: &Path) -> Result<Guarded, rusqlite::Error> {
 }
 
 pub(super) fn open_read_only(path: &Path) -> Result<Guarded, rusqlite::Error> {
-    guard(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
+    let store =
+        guard(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)?;
+    store.connection.set_prepared_statement_cache_capacity(KEPT);
+    Ok(store)
 }
 
 /// A store that nobody keeps, to try a schema in.

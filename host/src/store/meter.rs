@@ -1,7 +1,7 @@
 //! How much SQLite may do for one statement: steps of its virtual machine for everyone, time for people's queries.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Steps between two looks at the meter. SQLite counts them from the start of each execution, so what is interrupted does not
@@ -18,6 +18,22 @@ struct Inner {
     /// Microseconds since `started`; `i64::MAX` for no deadline.
     deadline_us: AtomicI64,
     late: AtomicBool,
+    /// Who asked, where somebody did who may go away before there is an answer.
+    asker: Mutex<Option<Asker>>,
+}
+
+/// Whether somebody still waits for an answer.
+#[derive(Clone, Default)]
+pub(super) struct Asker(Arc<AtomicBool>);
+
+impl Asker {
+    pub(super) fn leave(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Meter {
@@ -27,6 +43,7 @@ impl Meter {
             steps_left: AtomicI64::new(i64::MAX),
             deadline_us: AtomicI64::new(i64::MAX),
             late: AtomicBool::new(false),
+            asker: Mutex::new(None),
         }))
     }
 
@@ -43,6 +60,11 @@ impl Meter {
         self.0.late.store(false, Ordering::Relaxed);
     }
 
+    /// Lets what runs from now on go on only for as long as this one waits for it.
+    pub(super) fn answer_to(&self, asker: Option<Asker>) {
+        *self.0.asker.lock().unwrap_or_else(PoisonError::into_inner) = asker;
+    }
+
     /// Whether an execution was interrupted for its time.
     pub(super) fn is_late(&self) -> bool {
         self.0.late.load(Ordering::Relaxed)
@@ -52,7 +74,10 @@ impl Meter {
     pub(super) fn tick(&self) -> bool {
         let inner = &self.0;
         let deadline_us = inner.deadline_us.load(Ordering::Relaxed);
-        if deadline_us != i64::MAX && inner.started.elapsed().as_micros() > deadline_us.cast_unsigned().into() {
+        let is_over = || inner.started.elapsed().as_micros() > deadline_us.cast_unsigned().into();
+        let is_alone =
+            || inner.asker.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Asker::has_left);
+        if (deadline_us != i64::MAX && is_over()) || is_alone() {
             inner.late.store(true, Ordering::Relaxed);
             return true;
         }

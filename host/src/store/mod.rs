@@ -9,7 +9,7 @@
 //! * `authorizer`: what a component's SQL may do
 //! * `meter`: how much it may do; `functions`: what of SQLite would do too much at once
 //! * [`session`]: the one writer, with its kept statements
-//! * [`snapshot`]: the many readers
+//! * [`snapshot`]: the many readers; `changes`: which tables were written when
 //! * [`parked`]: what a read model leaves out
 //! * `query`: a read as rows of cells, bounded
 //! * [`cells`]: cells as JSON
@@ -18,6 +18,7 @@
 
 mod authorizer;
 pub mod cells;
+mod changes;
 pub mod compare;
 mod connection;
 mod files;
@@ -29,8 +30,9 @@ mod schema;
 pub mod session;
 pub mod snapshot;
 
+pub use changes::Tables;
 pub use files::remove;
-pub use query::{Bounds, ReadError, Rows, quoted};
+pub use query::{Arguments, Bounds, ReadError, Rows, Sink, quoted};
 pub use schema::{Asked, Column, Index, Relation, RelationKind, SchemaError, check_schema};
 pub use session::{Fault, Metered, Prepared, Session};
 pub use snapshot::{Durability, Progress, Snapshot, Store};

@@ -4,7 +4,10 @@ use super::Error;
 use super::authorizer::Author;
 use super::connection::Guarded;
 use super::session::{Fault, fault};
-use rusqlite::types::Value;
+use rusqlite::Statement;
+use rusqlite::types::{Value, ValueRef};
+use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What an answer may take.
@@ -18,13 +21,59 @@ pub struct Bounds {
     pub time: Duration,
 }
 
-/// An answer.
-#[derive(Debug, Clone, PartialEq)]
+/// What is put in place of a question's parameters.
+#[derive(Debug, Clone, Copy)]
+pub enum Arguments<'a> {
+    /// By name, without the `:` before it.
+    Named(&'a [(String, Value)]),
+    /// By place.
+    Placed(&'a [Value]),
+}
+
+/// Takes an answer as it comes. What it cannot take it refuses in words for who asked.
+pub trait Sink {
+    /// The names of the columns, once, before the rows.
+    ///
+    /// # Errors
+    /// They cannot be told apart, say.
+    fn columns(&mut self, names: &[&str]) -> Result<(), String>;
+
+    /// A row, with a cell for each column.
+    ///
+    /// # Errors
+    /// A cell cannot be written.
+    fn row(&mut self, cells: &[ValueRef<'_>]) -> Result<(), String>;
+
+    /// Bytes that it holds by now.
+    fn bytes(&self) -> usize;
+}
+
+/// An answer whose cells are kept as they are.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
     /// The names of its columns.
     pub columns: Vec<String>,
     /// Its rows, each with a cell for each column.
     pub rows: Vec<Vec<Value>>,
+    bytes: usize,
+}
+
+impl Sink for Rows {
+    fn columns(&mut self, names: &[&str]) -> Result<(), String> {
+        self.columns = names.iter().map(|name| (*name).to_owned()).collect();
+        Ok(())
+    }
+
+    fn row(&mut self, cells: &[ValueRef<'_>]) -> Result<(), String> {
+        let row = cells.iter().map(|cell| Value::try_from(*cell)).collect::<Result<Vec<_>, _>>();
+        self.rows.push(row.map_err(|error| error.to_string())?);
+        self.bytes += cells.iter().map(size).sum::<usize>();
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// Why a question is not answered.
@@ -47,55 +96,120 @@ pub enum ReadError {
     Store(#[from] Error),
 }
 
-pub(super) fn run(store: &Guarded, sql: &str, arguments: &[(&str, Value)], bounds: &Bounds) -> Result<Rows, ReadError> {
+pub(super) fn run(
+    store: &Guarded,
+    sql: &str,
+    arguments: Arguments<'_>,
+    bounds: &Bounds,
+    sink: &mut impl Sink,
+) -> Result<(), ReadError> {
     let read_error = |error| match fault(error) {
         Fault::Machine(error) => ReadError::Store(error),
         Fault::OutOfSteps | Fault::OutOfTime => ReadError::OutOfTime(bounds.time),
         other => ReadError::Sql(other.to_string()),
     };
+    if sql.contains('\0') {
+        return Err(ReadError::Sql("the SQL holds a zero byte, at which SQLite would end it".to_owned()));
+    }
     store.pen.hand_to(Author::Question);
     let statement = store.connection.prepare_cached(sql);
     store.pen.hand_to(Author::Host);
     let mut statement = statement.map_err(read_error)?;
-    for (name, value) in arguments {
-        if let Some(index) = statement.parameter_index(&format!(":{name}")).map_err(read_error)? {
-            statement.raw_bind_parameter(index, value).map_err(read_error)?;
-        }
+    if statement.column_count() == 0 || !statement.readonly() {
+        return Err(ReadError::Sql("it does not read: write a SELECT".to_owned()));
     }
+    bind(&mut statement, arguments, read_error)?;
+    sink.columns(&statement.column_names().collect::<Vec<_>>()).map_err(ReadError::Sql)?;
     store.meter.allow_time(Some(bounds.time));
-    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let mut answer = Rows { columns, rows: Vec::new() };
-    let mut bytes = 0;
-    let mut rows = statement.raw_query();
-    let outcome = loop {
-        let row = match rows.next() {
-            Ok(Some(row)) => row,
-            Ok(None) => break Ok(answer),
-            Err(error) => break Err(read_error(error)),
-        };
-        if answer.rows.len() == bounds.rows {
-            break Err(ReadError::TooManyRows(bounds.rows));
-        }
-        let cells: Result<Vec<Value>, _> = (0..answer.columns.len()).map(|column| row.get(column)).collect();
-        let cells = match cells {
-            Ok(cells) => cells,
-            Err(error) => break Err(read_error(error)),
-        };
-        bytes += cells.iter().map(size).sum::<usize>();
-        if bytes > bounds.bytes {
-            break Err(ReadError::TooManyBytes(bounds.bytes));
-        }
-        answer.rows.push(cells);
-    };
+    let answered = write(&mut statement, bounds, sink, read_error);
     store.meter.allow_time(None);
-    outcome
+    answered
 }
 
-fn size(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => text.len(),
-        Value::Blob(blob) => blob.len(),
-        Value::Null | Value::Integer(_) | Value::Real(_) => 8,
+/// The tables that a question reads.
+pub(super) fn tables(store: &Guarded, sql: &str) -> Result<BTreeSet<String>, ReadError> {
+    store.pen.hand_to(Author::Question);
+    // One that is kept would not be looked at again.
+    let prepared = store.connection.prepare(sql);
+    store.pen.hand_to(Author::Host);
+    prepared.map_err(|error| match fault(error) {
+        Fault::Machine(error) => ReadError::Store(error),
+        other => ReadError::Sql(other.to_string()),
+    })?;
+    Ok(store.pen.take_touched().read)
+}
+
+/// Binds every parameter anew: the statement is kept, with what was bound to it before.
+fn bind(
+    statement: &mut Statement<'_>,
+    arguments: Arguments<'_>,
+    read_error: impl Fn(rusqlite::Error) -> ReadError,
+) -> Result<(), ReadError> {
+    let takes = statement.parameter_count();
+    match arguments {
+        Arguments::Placed(values) => {
+            if values.len() != takes {
+                let (given, taken) = (values.len(), takes);
+                return Err(ReadError::Sql(format!("it takes {taken} parameters, and {given} are given")));
+            }
+            for (index, value) in values.iter().enumerate() {
+                statement.raw_bind_parameter(index + 1, value).map_err(&read_error)?;
+            }
+        }
+        Arguments::Named(values) => {
+            let mut used = 0;
+            for index in 1..=takes {
+                let name = statement.parameter_name(index).unwrap_or("?");
+                let Some((_, value)) = values.iter().find(|(known, _)| known == &name[1..]) else {
+                    return Err(ReadError::Sql(format!(
+                        "it takes the parameter `{name}`, which is not given by its name"
+                    )));
+                };
+                used += 1;
+                statement.raw_bind_parameter(index, value).map_err(&read_error)?;
+            }
+            if used < values.len() {
+                let takes = |name: &str| {
+                    (1..=takes).any(|index| statement.parameter_name(index).is_some_and(|taken| &taken[1..] == name))
+                };
+                if let Some((unused, _)) = values.iter().find(|(name, _)| !takes(name)) {
+                    return Err(ReadError::Sql(format!("a parameter `{unused}` is given, which it does not take")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write(
+    statement: &mut Statement<'_>,
+    bounds: &Bounds,
+    sink: &mut impl Sink,
+    read_error: impl Fn(rusqlite::Error) -> ReadError,
+) -> Result<(), ReadError> {
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut left = bounds.rows;
+    while let Some(row) = rows.next().map_err(&read_error)? {
+        if left == 0 {
+            return Err(ReadError::TooManyRows(bounds.rows));
+        }
+        left -= 1;
+        let cells: SmallVec<[ValueRef<'_>; 16]> =
+            (0..columns).map(|column| row.get_ref(column)).collect::<Result<_, _>>().map_err(&read_error)?;
+        sink.row(&cells).map_err(ReadError::Sql)?;
+        if sink.bytes() > bounds.bytes {
+            return Err(ReadError::TooManyBytes(bounds.bytes));
+        }
+    }
+    Ok(())
+}
+
+/// About the bytes that a cell takes.
+pub(super) fn size(cell: &ValueRef<'_>) -> usize {
+    match cell {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 8,
     }
 }
 

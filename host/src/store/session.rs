@@ -1,6 +1,7 @@
 //! The one writer of a store: a transaction in which a component's statements and the checkpoint commit together.
 
 use super::authorizer::{Author, Pen};
+use super::changes::{Changes, Tables};
 use super::connection::Guarded;
 use super::meter::Meter;
 use super::schema::{MADE_UP, is_made_up};
@@ -10,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, Statement, StatementStatus, ToSql};
 use self_cell::self_cell;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is wrong with a component's statement.
@@ -60,6 +62,11 @@ pub struct Session {
     author: Author,
     kept_statements: usize,
     batch_time: Duration,
+    changes: Arc<Changes>,
+    /// What the batch may have written until now.
+    written: Tables,
+    /// What any of its statements reads.
+    read: Tables,
 }
 
 self_cell!(
@@ -74,19 +81,34 @@ self_cell!(
 #[derive(Default)]
 struct Statements<'c> {
     by_text: HashMap<String, usize>,
-    statements: Vec<Statement<'c>>,
+    statements: Vec<Known<'c>>,
+}
+
+struct Known<'c> {
+    statement: Statement<'c>,
+    writes: Tables,
 }
 
 impl Session {
-    pub(super) fn new(guarded: Guarded, author: Author, limits: &Limits) -> Self {
+    pub(super) fn new(guarded: Guarded, author: Author, limits: &Limits, changes: Arc<Changes>) -> Self {
         let Guarded { connection, pen, meter } = guarded;
         let kept = Kept::new(connection, |_| Statements::default());
-        Self { kept, pen, meter, author, kept_statements: limits.kept_statements, batch_time: limits.batch }
+        Self {
+            kept,
+            pen,
+            meter,
+            author,
+            kept_statements: limits.kept_statements,
+            batch_time: limits.batch,
+            changes,
+            written: Tables::default(),
+            read: Tables::default(),
+        }
     }
 
-    /// Gives the connection back, without its statements.
-    pub(super) fn into_guarded(self) -> Guarded {
-        Guarded { connection: self.kept.into_owner(), pen: self.pen, meter: self.meter }
+    /// Gives the connection back, without its statements, and the tables that they read.
+    pub(super) fn into_guarded(self) -> (Guarded, Tables) {
+        (Guarded { connection: self.kept.into_owner(), pen: self.pen, meter: self.meter }, self.read)
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -120,8 +142,10 @@ impl Session {
             .prepare_cached("UPDATE laterna_checkpoint SET position = ?1")
             .and_then(|mut statement| statement.execute([checkpoint.cast_signed()]));
         let committed = written.map_err(Error::from).and_then(|_| self.host("COMMIT"));
-        if committed.is_err() {
-            self.roll_back();
+        match committed {
+            // Before anybody hears of the checkpoint.
+            Ok(()) => self.changes.tell(&std::mem::take(&mut self.written), checkpoint),
+            Err(_) => self.roll_back(),
         }
         committed
     }
@@ -129,6 +153,7 @@ impl Session {
     /// Undoes the batch.
     pub fn roll_back(&mut self) {
         self.meter.allow_time(None);
+        self.written = Tables::default();
         if !self.connection().is_autocommit() {
             // Where even this fails, SQLite rolls back when the file is opened again.
             if let Err(error) = self.host("ROLLBACK") {
@@ -175,12 +200,12 @@ impl Session {
     /// # Errors
     /// SQLite or the authorizer refuses it.
     pub fn prepare(&mut self, sql: &str) -> Result<Prepared, Fault> {
-        let (pen, author) = (&self.pen, self.author);
+        let Self { pen, author, changes, read, .. } = self;
         self.kept.with_dependent_mut(|connection, statements| {
             let kept = match statements.by_text.get(sql) {
                 Some(kept) => *kept,
                 None => {
-                    pen.hand_to(author);
+                    pen.hand_to(*author);
                     let prepared = connection.prepare(sql);
                     pen.hand_to(Author::Host);
                     let prepared = prepared.map_err(fault)?;
@@ -198,12 +223,15 @@ impl Session {
                             message: "there is no statement".into(),
                         });
                     }
-                    statements.statements.push(prepared);
+                    let touched = pen.take_touched();
+                    read.extend(&changes.tables(&touched.read));
+                    let writes = changes.tables(&touched.written);
+                    statements.statements.push(Known { statement: prepared, writes });
                     statements.by_text.insert(sql.to_owned(), statements.statements.len() - 1);
                     statements.statements.len() - 1
                 }
             };
-            let statement = &statements.statements[kept];
+            let statement = &statements.statements[kept].statement;
             Ok(Prepared {
                 kept,
                 parameters: statement.parameter_count(),
@@ -257,14 +285,15 @@ impl Session {
         steps: u64,
         run: impl FnOnce(&mut Statement<'_>) -> Result<T, rusqlite::Error>,
     ) -> Metered<T> {
-        let meter = &self.meter;
+        let (meter, written) = (&self.meter, &mut self.written);
         let (spent, ran) = self.kept.with_dependent_mut(|connection, statements| {
-            let Some(statement) = statements.statements.get_mut(kept) else {
+            let Some(Known { statement, writes }) = statements.statements.get_mut(kept) else {
                 return (0, Err(Fault::Forbidden("the statement was not prepared in this call")));
             };
             if let Err(fault) = bind(statement, parameters) {
                 return (0, Err(fault));
             }
+            written.extend(writes);
             let in_transaction = !connection.is_autocommit();
             meter.allow_steps(steps);
             statement.reset_status(StatementStatus::VmStep);

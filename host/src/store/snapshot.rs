@@ -1,14 +1,14 @@
 //! A release's read store: made once, written by one [`Session`], read by many in snapshots that carry their checkpoint.
 
 use super::authorizer::Author;
+use super::changes::{Changes, Tables};
 use super::connection::{self, Guarded};
-use super::meter::Meter;
-use super::query::{self, Bounds, ReadError, Rows};
+use super::meter::{Asker, Meter};
+use super::query::{self, Arguments, Bounds, ReadError, Rows, Sink};
 use super::schema::{self, Relation};
 use super::session::Session;
 use super::{Error, Limits, files};
 use rusqlite::Connection;
-use rusqlite::types::Value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,9 +24,10 @@ struct Inner {
     path: PathBuf,
     limits: Limits,
     relations: Vec<Relation>,
+    changes: Arc<Changes>,
     /// Connections at rest. One is taken out while it reads, so the lock is never held over a read.
     idle: Mutex<Vec<Guarded>>,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
     progress: watch::Sender<Progress>,
     /// Nobody needs it once the last one has let go of it.
     discarded: AtomicBool,
@@ -88,9 +89,10 @@ impl Store {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
                 limits: limits.clone(),
+                changes: Arc::new(Changes::of(&relations)),
                 relations,
                 idle: Mutex::default(),
-                reading: Semaphore::new(limits.readers),
+                reading: Arc::new(Semaphore::new(limits.readers)),
                 progress,
                 discarded: AtomicBool::new(false),
             }),
@@ -115,13 +117,19 @@ impl Store {
             Durability::Serving => "PRAGMA synchronous = NORMAL",
         })?;
         store.connection.pragma_update(None, "max_page_count", self.inner.limits.pages)?;
-        Ok(Session::new(store, Author::Fold, &self.inner.limits))
+        Ok(Session::new(store, Author::Fold, &self.inner.limits, Arc::clone(&self.inner.changes)))
     }
 
     /// Bytes of the write-ahead log beside the file; 0 where there is none.
     #[must_use]
     pub fn wal_bytes(&self) -> u64 {
         std::fs::metadata(files::beside(&self.inner.path, "-wal")).map_or(0, |file| file.len())
+    }
+
+    /// Whether one of these tables may have been written behind a position that is known to be reached.
+    #[must_use]
+    pub fn is_written_behind(&self, tables: &Tables, position: u64) -> bool {
+        self.inner.changes.is_behind(tables, position)
     }
 
     /// Removes the file once the last one who reads or folds has let go of it.
@@ -151,7 +159,7 @@ impl Store {
         self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Reads a snapshot, on a thread for blocking work.
+    /// Reads a snapshot, on a thread for blocking work. Who lets go of this before it answers ends what SQLite does for it.
     ///
     /// # Errors
     /// What `read` answers, or that the file cannot be opened.
@@ -161,9 +169,14 @@ impl Store {
         E: From<Error> + Send + 'static,
         F: FnOnce(&mut Snapshot) -> Result<T, E> + Send + 'static,
     {
-        let _turn = self.inner.reading.acquire().await.map_err(|_| Error::Closed)?;
-        let store = self.clone();
-        let reading = tokio::task::spawn_blocking(move || store.read_here(read));
+        let turn = Arc::clone(&self.inner.reading).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let (store, asker) = (self.clone(), Waiting::default());
+        let asks = asker.0.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            // Given back once it is over, also where nobody waits for it any more.
+            let _turn = turn;
+            store.read_for(Some(asks), read)
+        });
         reading.await.map_err(|_| Error::Closed)?
     }
 
@@ -172,7 +185,21 @@ impl Store {
     /// # Errors
     /// What `read` answers, or that the file cannot be opened.
     pub fn read_here<T, E: From<Error>>(&self, read: impl FnOnce(&mut Snapshot) -> Result<T, E>) -> Result<T, E> {
+        self.read_for(None, read)
+    }
+
+    fn read_for<T, E: From<Error>>(
+        &self,
+        asker: Option<Asker>,
+        read: impl FnOnce(&mut Snapshot) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if asker.as_ref().is_some_and(Asker::has_left) {
+            return Err(Error::Closed.into());
+        }
         let mut snapshot = self.snapshot()?;
+        if asker.is_some() {
+            snapshot.meter()?.answer_to(asker);
+        }
         let result = read(&mut snapshot);
         self.put_back(snapshot);
         result
@@ -195,15 +222,27 @@ impl Store {
             .map(|progress| progress.applied)
             .max()
             .unwrap_or(written);
-        Ok(Snapshot { store: Some(store), position, limits: self.inner.limits.clone() })
+        let inner = Arc::clone(&self.inner);
+        Ok(Snapshot { store: Some(store), position, inner, lent: Tables::default() })
     }
 
     fn put_back(&self, mut snapshot: Snapshot) {
         if let Some(store) = snapshot.store.take()
             && store.connection.execute_batch("COMMIT").is_ok()
         {
+            store.meter.answer_to(None);
             self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).push(store);
         }
+    }
+}
+
+/// Somebody who waits for an answer, and leaves when this is dropped.
+#[derive(Default)]
+struct Waiting(Asker);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
@@ -212,7 +251,9 @@ pub struct Snapshot {
     /// `None` only while a session has it, or after its end.
     store: Option<Guarded>,
     position: u64,
-    limits: Limits,
+    inner: Arc<Inner>,
+    /// What those read whom it was lent to.
+    lent: Tables,
 }
 
 impl Snapshot {
@@ -239,13 +280,44 @@ impl Snapshot {
         Ok(schema::relations(self.connection()?)?)
     }
 
-    /// Asks a question in SQL; parameters by name, without their `:`.
+    /// Asks a question in SQL, and shows `sink` the answer as it comes.
     ///
     /// # Errors
-    /// The SQL, its arguments or its answer's size are at fault, or the store.
-    pub fn query(&self, sql: &str, arguments: &[(&str, Value)], bounds: &Bounds) -> Result<Rows, ReadError> {
+    /// The SQL, its arguments or its answer's size are at fault, or the store, or `sink` refuses.
+    pub fn ask(
+        &self,
+        sql: &str,
+        arguments: Arguments<'_>,
+        bounds: &Bounds,
+        sink: &mut impl Sink,
+    ) -> Result<(), ReadError> {
         let store = self.store.as_ref().ok_or(Error::Closed).map_err(ReadError::Store)?;
-        query::run(store, sql, arguments, bounds)
+        query::run(store, sql, arguments, bounds, sink)
+    }
+
+    /// Asks a question in SQL, and keeps the answer as it is.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask).
+    pub fn query(&self, sql: &str, arguments: Arguments<'_>, bounds: &Bounds) -> Result<Rows, ReadError> {
+        let mut rows = Rows::default();
+        self.ask(sql, arguments, bounds, &mut rows)?;
+        Ok(rows)
+    }
+
+    /// The tables that a question in SQL reads, also through views.
+    ///
+    /// # Errors
+    /// The SQL is refused.
+    pub fn tables_of(&self, sql: &str) -> Result<Tables, ReadError> {
+        let store = self.store.as_ref().ok_or(Error::Closed).map_err(ReadError::Store)?;
+        Ok(self.inner.changes.tables(&query::tables(store, sql)?))
+    }
+
+    /// The tables that those read whom this snapshot was lent to.
+    #[must_use]
+    pub fn tables_lent(&self) -> &Tables {
+        &self.lent
     }
 
     /// Lends the snapshot to a component that answers a question.
@@ -259,8 +331,10 @@ impl Snapshot {
     ) -> Result<T, E> {
         let store = self.store.take().ok_or(Error::Closed)?;
         store.meter.allow_time(Some(time));
-        let (session, answer) = ask(Session::new(store, Author::Question, &self.limits));
-        let store = session.into_guarded();
+        let (session, answer) =
+            ask(Session::new(store, Author::Question, &self.inner.limits, Arc::clone(&self.inner.changes)));
+        let (store, read) = session.into_guarded();
+        self.lent.extend(&read);
         store.meter.allow_time(None);
         self.store = Some(store);
         answer

@@ -1,6 +1,6 @@
 //! Large stores: differences among many rows, memory, and comparisons that are abandoned.
 
-use super::super::super::Bounds;
+use super::super::super::{Arguments, Bounds};
 use super::*;
 
 /// What abandons a comparison.
@@ -110,7 +110,8 @@ fn whoever_asked_may_abandon_it() {
                 // then it ends with that, and the snapshots can be read on.
                 let bounds = Bounds { rows: 1, bytes: 100, time: Duration::from_secs(60) };
                 for snapshot in [before, after] {
-                    let count = snapshot.query("SELECT count(*) FROM t", &[], &bounds).expect("an answer");
+                    let count =
+                        snapshot.query("SELECT count(*) FROM t", Arguments::Placed(&[]), &bounds).expect("an answer");
                     assert_eq!(count.rows, [[Cell::Integer(100_000)]]);
                 }
                 compared
