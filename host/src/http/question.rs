@@ -198,8 +198,8 @@ pub async fn answer(
     let release = serving.release;
     let written_as = format!("{}-{}", format.tag(), content_mark(app.host.log.identity(), plugin.digest()));
     let answered = store
-        .read(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
-            let _place = place;
+        .answer(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
+            let _place = &place;
             let tag = tag(release, snapshot.position(), &written_as);
             // What follows from the position alone need not be computed to be compared.
             if is_known(&known, &tag) {

@@ -97,6 +97,13 @@ impl Freshness {
     /// # Errors
     /// There is no such projection, it is not for who asks, it is not there in time, or it halted.
     pub async fn reach(&self, app: &App, caller: &Caller, name: &str) -> Result<Arc<Serving>, Problem> {
+        if let Some(component) = app.host.releases.get(name).filter(|component| !component.removed)
+            && let Some(live) = &component.live
+            && live.store.progress().applied >= self.position
+        {
+            check_read(caller, &component, live)?;
+            return Ok(Arc::clone(live));
+        }
         let deadline = Instant::now() + self.timeout;
         let mut changed = app.host.releases.watch();
         loop {

@@ -9,10 +9,14 @@ use super::schema::{self, Relation};
 use super::session::Session;
 use super::{Error, Limits, files};
 use rusqlite::Connection;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
+
+/// Steps of SQLite's machine that may be done on a thread that must not be kept: about a tenth of a millisecond.
+const BRIEF_STEPS: u64 = 4_000;
 
 /// A store's handle: cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -180,6 +184,30 @@ impl Store {
         reading.await.map_err(|_| Error::Closed)?
     }
 
+    /// Answers a question: at once on this thread where that takes little, otherwise as [`read`](Self::read) does. What takes more
+    /// is begun once more there, so `ask` only reads.
+    ///
+    /// # Errors
+    /// What `ask` answers, or that the file cannot be opened.
+    pub async fn answer<T, E, F>(&self, ask: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Snapshot) -> Result<T, E> + Send + 'static,
+    {
+        if let Ok(_turn) = self.inner.reading.try_acquire() {
+            let mut snapshot = self.snapshot()?;
+            snapshot.is_brief = true;
+            let answer = ask(&mut snapshot);
+            let takes_more = snapshot.takes_more.get();
+            self.put_back(snapshot);
+            if !takes_more {
+                return answer;
+            }
+        }
+        self.read(ask).await
+    }
+
     /// Reads a snapshot on this thread, without waiting for a place: for one who has the store for himself.
     ///
     /// # Errors
@@ -212,7 +240,7 @@ impl Store {
             None => connection::open_read_only(&self.inner.path)?,
         };
         let before = self.progress();
-        store.connection.execute_batch("BEGIN")?;
+        store.connection.prepare_cached("BEGIN")?.execute([])?;
         // The first read takes the snapshot. Progress counts only where it speaks of this one. That of before is looked at, too: by
         // now the store may be further than the snapshot, and what readers were told already is not taken back.
         let written = checkpoint(&store)?;
@@ -223,12 +251,13 @@ impl Store {
             .max()
             .unwrap_or(written);
         let inner = Arc::clone(&self.inner);
-        Ok(Snapshot { store: Some(store), position, inner, lent: Tables::default() })
+        let (is_brief, takes_more) = (false, Cell::new(false));
+        Ok(Snapshot { store: Some(store), position, inner, lent: Tables::default(), is_brief, takes_more })
     }
 
     fn put_back(&self, mut snapshot: Snapshot) {
         if let Some(store) = snapshot.store.take()
-            && store.connection.execute_batch("COMMIT").is_ok()
+            && store.connection.prepare_cached("COMMIT").and_then(|mut statement| statement.execute([])).is_ok()
         {
             store.meter.answer_to(None);
             self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).push(store);
@@ -254,6 +283,10 @@ pub struct Snapshot {
     inner: Arc<Inner>,
     /// What those read whom it was lent to.
     lent: Tables,
+    /// It is read on a thread that must not be kept: only a little is done.
+    is_brief: bool,
+    /// More than that would have to be done.
+    takes_more: Cell<bool>,
 }
 
 impl Snapshot {
@@ -292,7 +325,14 @@ impl Snapshot {
         sink: &mut impl Sink,
     ) -> Result<(), ReadError> {
         let store = self.store.as_ref().ok_or(Error::Closed).map_err(ReadError::Store)?;
-        query::run(store, sql, arguments, bounds, sink)
+        if !self.is_brief {
+            return query::run(store, sql, arguments, bounds, sink);
+        }
+        store.meter.allow_steps(BRIEF_STEPS);
+        let answered = query::run(store, sql, arguments, bounds, sink);
+        store.meter.allow_steps(u64::MAX);
+        self.takes_more.set(matches!(answered, Err(ReadError::OutOfTime(_))) || self.takes_more.get());
+        answered
     }
 
     /// Asks a question in SQL, and keeps the answer as it is.
@@ -329,6 +369,11 @@ impl Snapshot {
         time: std::time::Duration,
         ask: impl FnOnce(Session) -> (Session, Result<T, E>),
     ) -> Result<T, E> {
+        if self.is_brief {
+            // A component's code never runs on such a thread.
+            self.takes_more.set(true);
+            return Err(Error::Closed.into());
+        }
         let store = self.store.take().ok_or(Error::Closed)?;
         store.meter.allow_time(Some(time));
         let (session, answer) =

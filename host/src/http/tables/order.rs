@@ -37,6 +37,8 @@ impl Place {
 
 /// An order of rows.
 pub(super) struct Order {
+    /// As it stands in SQL.
+    table: String,
     terms: Vec<Term>,
     /// No two rows are the same in it.
     is_total: bool,
@@ -86,7 +88,7 @@ impl Order {
                 terms.push(Term { column: name.clone(), descends: false });
             }
         }
-        Ok(Self { terms, is_total: relation.kind == RelationKind::Table })
+        Ok(Self { table: quoted(&relation.name), terms, is_total: relation.kind == RelationKind::Table })
     }
 
     /// Its `ORDER BY`.
@@ -96,14 +98,14 @@ impl Order {
         }
         let terms = self.terms.iter().map(|Term { column, descends }| {
             let direction = if *descends { " DESC" } else { "" };
-            format!("{}{direction}", quoted(column))
+            format!("{}{direction}", self.column(column))
         });
         format!(" ORDER BY {}", terms.collect::<Vec<_>>().join(", "))
     }
 
     /// What must be read of a row so that a page can begin behind it.
     pub(super) fn cursor_columns(&self) -> Vec<String> {
-        if self.is_total { self.terms.iter().map(|term| quoted(&term.column)).collect() } else { Vec::new() }
+        if self.is_total { self.terms.iter().map(|term| self.column(&term.column)).collect() } else { Vec::new() }
     }
 
     /// The cursor of the row with these cells; `None` where rows cannot be told apart.
@@ -130,7 +132,7 @@ impl Order {
         let (mut steps, mut arguments) = (Vec::new(), Vec::new());
         // Behind it is what differs in one term in the right direction, and is the same in all terms before.
         for (place, (term, cell)) in self.terms.iter().zip(&cells).enumerate() {
-            let name = quoted(&term.column);
+            let name = self.column(&term.column);
             // Null comes before everything.
             let beyond = match (cell, term.descends) {
                 (Cell::Null, false) => format!("{name} IS NOT NULL"),
@@ -138,7 +140,7 @@ impl Order {
                 (_, false) => format!("{name} > ?"),
                 (_, true) => format!("({name} < ? OR {name} IS NULL)"),
             };
-            let same = self.terms[..place].iter().map(|term| format!("{} IS ?", quoted(&term.column)));
+            let same = self.terms[..place].iter().map(|term| format!("{} IS ?", self.column(&term.column)));
             steps.push(same.chain([beyond]).collect::<Vec<_>>().join(" AND "));
             arguments.extend(cells[..place].iter().cloned());
             arguments.extend((*cell != Cell::Null).then(|| cell.clone()));
@@ -148,10 +150,15 @@ impl Order {
         match (self.terms.first(), cells.first()) {
             (Some(term), Some(cell)) if !term.descends && *cell != Cell::Null && cells.len() > 1 => {
                 arguments.insert(0, cell.clone());
-                Ok((format!("({} >= ? AND ({behind}))", quoted(&term.column)), arguments))
+                Ok((format!("({} >= ? AND ({behind}))", self.column(&term.column)), arguments))
             }
             _ => Ok((format!("({behind})"), arguments)),
         }
+    }
+
+    /// A column of the table, and not what is shown under the same name.
+    fn column(&self, name: &str) -> String {
+        format!("{}.{}", self.table, quoted(name))
     }
 
     fn cells(&self, cursor: &str) -> Option<Vec<Cell>> {
