@@ -46,6 +46,12 @@ pub struct Settings {
     /// Questions in people's own SQL that are answered at once, by all projections together [default: 4]
     #[arg(long, env = "LATERNA_SQL_READERS")]
     pub sql_readers: Option<usize>,
+    /// Milliseconds between two answers to a question that is followed [default: 100]
+    #[arg(long, env = "LATERNA_LIVE_MS")]
+    pub live_ms: Option<u64>,
+    /// Different questions that may be followed at once, by any number of readers [default: 1000]
+    #[arg(long, env = "LATERNA_LIVE_QUERIES")]
+    pub live_queries: Option<usize>,
     /// Milliseconds that a query may wait for its position at most, whatever its `timeout` says [default: 30000]
     #[arg(long, env = "LATERNA_WAIT_MS")]
     pub wait_ms: Option<u64>,
@@ -245,6 +251,10 @@ pub struct Http {
     pub query: Duration,
     /// Questions in people's own SQL that are answered at once.
     pub sql_readers: usize,
+    /// Time between two answers to a question that is followed.
+    pub live: Duration,
+    /// Different questions that may be followed at once.
+    pub live_queries: usize,
     /// Time that a query may wait for its position at most.
     pub wait: Duration,
     /// Time between two heartbeats.
@@ -395,6 +405,8 @@ impl Settings {
                 answer_bytes,
                 query: ms(self.query_ms, 5_000),
                 sql_readers: self.sql_readers.unwrap_or(4),
+                live: ms(self.live_ms, 100),
+                live_queries: self.live_queries.unwrap_or(1_000),
                 wait: ms(self.wait_ms, 30_000),
                 heartbeat: ms(self.heartbeat_ms, 10_000),
                 grace: ms(self.grace_ms, 10_000),

@@ -18,7 +18,7 @@
 //! * `reading`: waiting for a position, and the headers of an answer about a projection
 //! * `past`: reading it as of a position
 //! * `question`: what can be asked of a read model; `rows`: what rows are written as
-//! * `tables`, `queries`, `sql`: the ways to ask
+//! * `tables`, `queries`, `sql`: the ways to ask; `live`: to be told again
 //! * `parked`: what they left out
 //! * `tokens`: who may come in
 //! * `health`, `pages`: the rest
@@ -38,6 +38,7 @@ mod follow;
 mod guard;
 mod health;
 mod import;
+mod live;
 mod pages;
 mod parameters;
 mod parked;
@@ -75,6 +76,7 @@ pub use guard::INSIDE;
 #[derive(Clone)]
 pub struct App {
     host: Arc<Host>,
+    live: Arc<live::Live>,
 }
 
 impl App {
@@ -103,7 +105,7 @@ pub async fn serve(host: Arc<Host>, listener: TcpListener) -> std::io::Result<()
 }
 
 fn router(host: Arc<Host>) -> Router {
-    let app = App { host };
+    let app = App { host, live: Arc::default() };
     let mut router = Router::new();
     for route in routes::all() {
         let guarded = middleware::from_fn_with_state((app.clone(), route.roles), guard::guard);

@@ -27,6 +27,12 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
+    /// Parameters that were taken apart already.
+    #[must_use]
+    pub fn of(left: Vec<(String, String)>) -> Self {
+        Self { left, known: Vec::new() }
+    }
+
     /// Takes a parameter, if it is there.
     ///
     /// # Errors
@@ -48,6 +54,12 @@ impl Parameters {
             );
         }
         Ok(found)
+    }
+
+    /// Takes the first parameter of this name, if it is there.
+    pub fn take_first(&mut self, name: &str) -> Option<String> {
+        let place = self.left.iter().position(|(key, _)| key == name)?;
+        Some(self.left.remove(place).1)
     }
 
     /// Takes a parameter as a `T`, if it is there.

@@ -30,8 +30,8 @@ pub async fn read(
 ) -> Result<Response, Problem> {
     let moment = Moment::take(&app, &mut parameters)?;
     let reading = moment.reach(&app, &caller, &name).await?;
-    let mut question = Asked { projection: &name, table: &table, rows: app.config().page_rows, as_of: moment.as_of() };
-    let question = question.of(&reading.store, parameters)?;
+    let asked = Asked { projection: &name, table: &table, rows: app.config().page_rows, as_of: moment.as_of() };
+    let question = asked.of(&reading.store, parameters)?;
     answer(&app, reading, question, &headers, None).await
 }
 
@@ -52,7 +52,7 @@ impl Asked<'_> {
     ///
     /// # Errors
     /// There is no such table, or a parameter is not as it should be.
-    pub fn of(&mut self, store: &Store, mut parameters: Parameters) -> Result<Question, Problem> {
+    pub fn of(&self, store: &Store, mut parameters: Parameters) -> Result<Question, Problem> {
         let relation = find(self.projection, store, self.table)?;
         let limit = parameters.take_limit(self.rows)?;
         let counts = parameters.take_as::<bool>("count", "true or false")?.unwrap_or(false);
