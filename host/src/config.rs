@@ -1,5 +1,6 @@
 //! The limits and settings of a host: from `laterna.toml`, the environment (`LATERNA_…`) and flags, the later ones first.
 
+use crate::http::Origins;
 use crate::plugin::Policy;
 use crate::{log, plugin, projector, release, schemas, store};
 use clap::Args;
@@ -22,6 +23,21 @@ pub struct Settings {
     /// Ask for a token on this machine, too: behind a reverse proxy, say
     #[arg(long, env = "LATERNA_REQUIRE_TOKENS", num_args = 0..=1, default_missing_value = "true")]
     pub require_tokens: Option<bool>,
+    /// Origins whose pages may ask from a browser, such as https://app.example, or `*` for all where tokens are needed [default: none]
+    #[arg(long, env = "LATERNA_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Option<Vec<String>>,
+    /// Say a line on standard error for each request that is answered
+    #[arg(long, env = "LATERNA_ACCESS_LOG", num_args = 0..=1, default_missing_value = "true")]
+    pub access_log: Option<bool>,
+    /// Connections that are open at once; beyond it, new ones wait until others end [default: 10000]
+    #[arg(long, env = "LATERNA_CONNECTIONS")]
+    pub connections: Option<usize>,
+    /// Milliseconds within which the head of a request must come, from the end of the one before it on [default: 75000]
+    #[arg(long, env = "LATERNA_HEADER_MS")]
+    pub header_ms: Option<u64>,
+    /// Milliseconds within which more of a request's body must come while it is waited for [default: 60000]
+    #[arg(long, env = "LATERNA_BODY_MS")]
+    pub body_ms: Option<u64>,
     /// Tokens that there may be [default: 10000]
     #[arg(long, env = "LATERNA_TOKENS")]
     pub tokens: Option<usize>,
@@ -237,6 +253,16 @@ pub struct Config {
 /// The limits of what people ask.
 #[derive(Debug, Clone)]
 pub struct Http {
+    /// The origins whose pages may ask from a browser.
+    pub cors_origins: Origins,
+    /// Whether each request that is answered is logged.
+    pub access_log: bool,
+    /// Connections that are open at once.
+    pub connections: usize,
+    /// Time within which the head of a request must come, from the end of the one before it on.
+    pub header: Duration,
+    /// Time within which more of a body must come while it is waited for.
+    pub body: Duration,
     /// Bytes of a request's body; a bulk import's is not limited, its lines are.
     pub request_bytes: usize,
     /// Bytes of the bodies that are read at once; beyond it, requests wait for a place.
@@ -398,6 +424,11 @@ impl Settings {
                 each_day: self.verify_at.as_deref().map(time_of_day).transpose()?,
             },
             http: Http {
+                cors_origins: Origins::parse(&self.cors_origins.unwrap_or_default()).map_err(Error::Unfit)?,
+                access_log: self.access_log.unwrap_or(false),
+                connections: self.connections.unwrap_or(10_000),
+                header: ms(self.header_ms, 75_000),
+                body: ms(self.body_ms, 60_000),
                 request_bytes: self.request_bytes.unwrap_or(16 << 20),
                 bodies_bytes: self.bodies_bytes.unwrap_or(256 << 20),
                 event_bytes: self.event_bytes.unwrap_or(1 << 20),
@@ -419,6 +450,7 @@ impl Settings {
             ("log_readers", config.log.readers),
             ("log_queue_bytes", config.log.queue_bytes as usize),
             ("bodies_bytes", config.http.bodies_bytes as usize),
+            ("connections", config.http.connections),
             ("store_readers", config.store.readers),
             ("sql_readers", config.http.sql_readers),
             ("batch_events", config.projector.batch_events),
@@ -434,6 +466,13 @@ impl Settings {
         }
         if config.insecure && config.require_tokens {
             return Err(Error::Unfit("`insecure` and `require_tokens` say the opposite of each other".to_owned()));
+        }
+        if config.http.cors_origins == Origins::Any && config.is_open() {
+            return Err(Error::Unfit(
+                "`cors_origins` is `*`, and nobody has to show a token: any page that is open in a browser here could do \
+                 everything. Name the origins, or say `require_tokens`"
+                    .to_owned(),
+            ));
         }
         if let Some(source) = &config.cloudevents_source
             && (source.is_empty() || fluent_uri::UriRef::parse(source.as_str()).is_err())

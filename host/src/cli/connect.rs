@@ -33,7 +33,7 @@ pub struct Client {
 struct Opened {
     host: Arc<host::Host>,
     runtime: Runtime,
-    serving: Option<JoinHandle<std::io::Result<()>>>,
+    serving: Option<JoinHandle<()>>,
 }
 
 impl Drop for Opened {

@@ -53,7 +53,7 @@ pub fn serve(
                 failure.to_string()
             })
         });
-        serving.await??;
+        serving.await?;
         let closing = tokio::task::spawn_blocking(move || host.close());
         closing.await?;
         Ok(started.await??)

@@ -1,7 +1,7 @@
 //! Bodies, bounded: each by itself, and all that are read at once together.
 
-use super::App;
 use super::problem::{Code, Problem};
+use super::{App, incoming};
 use axum::body::{Body, HttpBody, to_bytes};
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
@@ -29,14 +29,24 @@ pub async fn bytes<'a>(
     let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(limit);
     let place = place(app, size.min(limit)).await?;
     let bytes = to_bytes(body, limit).await.map_err(|error| {
+        let late = incoming::is_late(&error);
         if error.into_inner().is::<http_body_util::LengthLimitError>() {
             let detail = format!("the body has more than {limit} bytes. Send less, or raise `{setting}`.");
             Problem::new(Code::RequestTooLarge, detail).with("limit_bytes", limit)
         } else {
-            Problem::new(Code::BadRequest, "the body ended before it was complete; nothing was stored")
+            broken_off(app, late, "Nothing was stored; send it again.")
         }
     })?;
     Ok((bytes.into(), place))
+}
+
+/// A body that did not come to its end; `then` says what became of what came, and what to do.
+pub fn broken_off(app: &App, is_late: bool, then: &str) -> Problem {
+    if is_late {
+        let detail = format!("no more of the body came within {:?} (`body_ms`). {then}", app.config().body);
+        return Problem::new(Code::RequestTooSlow, detail);
+    }
+    Problem::new(Code::BadRequest, format!("the body ended before it was complete. {then}"))
 }
 
 /// Waits for a place for so many bytes of a body.

@@ -1,7 +1,7 @@
 //! Who comes in: each route takes certain roles, and its handler is told who asks.
 
-use super::App;
 use super::problem::{Code, Problem};
+use super::{App, layers};
 use crate::access::{Caller, Denied, Role};
 use crate::plugin::is_name;
 use axum::extract::{FromRequestParts, Request, State};
@@ -10,14 +10,9 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// From inside which module somebody asks who can read the data directory.
 pub const INSIDE: &str = "laterna-inside";
-
-/// Bytes of a body that are read although nobody wants them, and for how long: who is still sending would not hear the answer.
-const UNWANTED_BYTES: usize = 64 << 10;
-const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
 /// Lets a request in whose caller has one of the roles of its route.
 pub async fn guard(
@@ -28,17 +23,10 @@ pub async fn guard(
     if roles.is_empty() {
         return Ok(next.run(request).await);
     }
-    match admit(&app, roles, request.method(), request.headers()) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            Ok(next.run(request).await)
-        }
-        Err(problem) => {
-            let unwanted = axum::body::to_bytes(request.into_body(), UNWANTED_BYTES);
-            drop(tokio::time::timeout(UNWANTED_TIME, unwanted).await);
-            Err(problem)
-        }
-    }
+    let caller = admit(&app, roles, request.method(), request.headers())?;
+    layers::tell_who(&caller);
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
 }
 
 fn admit(app: &App, roles: &'static [Role], method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
@@ -76,7 +64,7 @@ fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Pro
         return Ok(caller.inside(module));
     }
     if shown.is_none() && !app.host.config.insecure {
-        refuse_foreign_pages(method, headers)?;
+        refuse_foreign_pages(app, method, headers)?;
     }
     Ok(caller)
 }
@@ -94,8 +82,9 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 /// Who needs no token because they are on this machine must not be a page of somebody else in this machine's browser: neither one
-/// that sends something here, nor one whose name was made to lead here.
-fn refuse_foreign_pages(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+/// that sends something here, nor one whose name was made to lead here. The first may be allowed by name, the second never: a page
+/// that is asked for as `evil.example` can be anybody's.
+fn refuse_foreign_pages(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -108,7 +97,8 @@ fn refuse_foreign_pages(method: &Method, headers: &HeaderMap) -> Result<(), Prob
             format!("this host was asked for as `{host}`, and nobody showed a token: ask for it by its address");
         return Err(Problem::new(Code::NotAllowed, detail));
     }
-    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let origin = headers.get(header::ORIGIN).filter(|origin| !app.config().cors_origins.name(origin));
+    let origin = origin.and_then(|origin| origin.to_str().ok());
     let is_foreign = origin.is_some_and(|origin| origin.split_once("://").is_none_or(|(_, from)| from != host));
     if is_foreign && !method.is_safe() {
         let detail = "a page of another origin asks, and shows no token: show one";

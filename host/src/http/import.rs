@@ -2,7 +2,7 @@
 
 use super::event_json::ImportLine;
 use super::problem::{Code, Problem};
-use super::{App, answer, body};
+use super::{App, answer, body, incoming};
 use crate::access::Caller;
 use crate::log::{Import as ImportEvent, Imported};
 use axum::body::Body;
@@ -57,15 +57,14 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    async fn read(&mut self, body: Body) -> Result<(), Problem> {
+    async fn read(&mut self, sent: Body) -> Result<(), Problem> {
         let line_bytes = self.app.config().event_bytes + ENVELOPE_BYTES;
-        let mut pieces = body.into_data_stream();
+        let mut pieces = sent.into_data_stream();
         let mut begun: Vec<u8> = Vec::new();
         while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|_| {
-                let detail = "the body ended before it was complete. Send it again from where it stopped: events that have \
-                              ids and were stored are skipped.";
-                Problem::new(Code::BadRequest, detail)
+            let piece = piece.map_err(|error| {
+                let then = "Send it again from where it stopped: events that have ids and were stored are skipped.";
+                body::broken_off(self.app, incoming::is_late(&error), then)
             })?;
             let mut rest = &piece[..];
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {

@@ -3,6 +3,8 @@
 //! In reading order:
 //! * [`problem`]: what goes wrong, with stable codes
 //! * `routes`: every route, with the roles that it takes; `guard`: who comes in
+//! * `connections`: who is connected, and for how long; `layers`: what every request passes; `origins`: pages of others
+//! * `incoming`: how bodies come in
 //! * `parameters`, `body`, `answer`: what requests and answers have in common
 //! * `event_json`: events, coming in and going out
 //! * `admit`: what is done with every event that comes in, by whichever door, before it is offered to the log
@@ -29,6 +31,7 @@ mod answer;
 mod body;
 mod cloud_events;
 mod components;
+mod connections;
 mod diff;
 mod event_json;
 mod event_page;
@@ -38,7 +41,10 @@ mod follow;
 mod guard;
 mod health;
 mod import;
+mod incoming;
+mod layers;
 mod live;
+mod origins;
 mod pages;
 mod parameters;
 mod parked;
@@ -71,6 +77,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 pub use guard::INSIDE;
+pub use origins::Origins;
 
 /// What every handler has at hand.
 #[derive(Clone)]
@@ -86,36 +93,24 @@ impl App {
 }
 
 /// Serves until the host is told to stop, and lets the requests under way end, for so long as they may take.
-///
-/// # Errors
-/// The listener fails.
-pub async fn serve(host: Arc<Host>, listener: TcpListener) -> std::io::Result<()> {
-    let (stop, grace) = (host.stop.clone(), host.config.http.grace);
-    let serving = axum::serve(listener, router(host)).with_graceful_shutdown(stop.clone().cancelled_owned());
-    tokio::select! {
-        served = serving => served,
-        () = async {
-            stop.cancelled().await;
-            tokio::time::sleep(grace).await;
-        } => {
-            tracing::warn!("some requests did not end in time");
-            Ok(())
-        }
-    }
+pub async fn serve(host: Arc<Host>, listener: TcpListener) {
+    connections::serve(listener, router(Arc::clone(&host)), &host.config.http, &host.stop).await;
 }
 
 fn router(host: Arc<Host>) -> Router {
     let app = App { host, live: Arc::default() };
+    let config = app.config().clone();
     let mut router = Router::new();
     for route in routes::all() {
         let guarded = middleware::from_fn_with_state((app.clone(), route.roles), guard::guard);
         router = router.route(route.path, route.handler.route_layer(guarded));
     }
-    router
+    let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(check_path))
-        .with_state(app)
+        .with_state(app);
+    layers::around(router, &config)
 }
 
 /// Refuses an address whose names would not be UTF-8, before anything takes it apart.

@@ -21,6 +21,8 @@ pub enum Code {
     EventTooLarge,
     /// The body is larger than one may be.
     RequestTooLarge,
+    /// No more of the body came in time.
+    RequestTooSlow,
     /// The body is of a type that is not taken here.
     UnsupportedMediaType,
     /// An event does not fit its schema.
@@ -79,6 +81,8 @@ pub enum Code {
     NotFound,
     /// The method is not for this address.
     MethodNotAllowed,
+    /// The host is at fault.
+    InternalError,
 }
 
 impl Code {
@@ -89,6 +93,7 @@ impl Code {
         Self::BadImportLine,
         Self::EventTooLarge,
         Self::RequestTooLarge,
+        Self::RequestTooSlow,
         Self::UnsupportedMediaType,
         Self::SchemaViolation,
         Self::IdConflict,
@@ -118,6 +123,7 @@ impl Code {
         Self::DifferenceNotFound,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::InternalError,
     ];
 
     /// Its stable name.
@@ -143,6 +149,7 @@ impl Code {
             Self::BadImportLine => ("bad-import-line", StatusCode::BAD_REQUEST, "A line of the import is not an event"),
             Self::EventTooLarge => ("event-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The event is too large"),
             Self::RequestTooLarge => ("request-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::RequestTooSlow => ("request-too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not come in time"),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not taken here")
             }
@@ -198,6 +205,7 @@ impl Code {
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not for this address")
             }
+            Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "The host made a mistake"),
         }
     }
 }
