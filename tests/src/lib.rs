@@ -11,6 +11,7 @@ pub mod releases;
 pub mod shop;
 pub mod standing;
 pub mod unsynced;
+pub mod wire;
 
 use serde_json::Value;
 use std::ffi::OsStr;

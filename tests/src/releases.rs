@@ -83,8 +83,7 @@ impl Client {
         }
     }
 
-    /// Gives an order about a projection. All of it stands in the path: a host that answers before it has seen a body closes the
-    /// connection.
+    /// Gives an order about a projection. All of it stands in the path.
     pub fn order(&self, projection: &str, order: &str) -> Answer {
         let path = format!("/projections/{projection}/{order}");
         self.try_post(&path, "application/json", "").expect("the host answers")

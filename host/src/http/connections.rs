@@ -5,6 +5,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ const UNHEARD_TIME: Duration = Duration::from_secs(2);
 ///
 /// It speaks HTTP/1 alone: over TLS a reverse proxy speaks whatever else there is.
 pub async fn serve(listener: TcpListener, router: Router, config: &config::Http, stop: &CancellationToken) {
+    open_files();
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(config.header);
     let (places, connections) = (Arc::new(Semaphore::new(config.connections)), TaskTracker::new());
@@ -41,6 +43,14 @@ pub async fn serve(listener: TcpListener, router: Router, config: &config::Http,
     connections.close();
     if timeout(config.grace, connections.wait()).await.is_err() {
         tracing::warn!("some requests did not end in time");
+    }
+}
+
+/// Lets this process open as many files as the system lets it at all: a connection is one, too, and stores must not lack theirs.
+fn open_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed }) {
+        tracing::warn!(%error, files = allowed.current, "no more files can be opened than these; `connections` should be fewer");
     }
 }
 

@@ -16,20 +16,21 @@ use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use axum::middleware::{from_fn_with_state, map_request};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::trace::{OnResponse, TraceLayer};
 use tracing::Span;
 use tracing::field::Empty;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of an id that a caller gives a request: more would fill logs.
@@ -46,31 +47,28 @@ pub fn around(router: Router, config: &config::Http) -> Router {
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(COMPRESSED_BYTES).and(is_text));
-    let is_logged = config.access_log;
     let access = TraceLayer::new_for_http()
         .make_span_with(span)
         .on_request(())
-        .on_response(move |response: &Response, took: Duration, _: &Span| log(is_logged, response, took))
+        .on_response(AccessLog { is_on: config.access_log })
         .on_body_chunk(())
         .on_eos(())
         .on_failure(());
-    let router = router.layer((CatchPanicLayer::custom(panicked), from_fn_with_state(config.body, incoming::receive)));
-    let router = match cors(&config.cors_origins) {
-        Some(cors) => router.layer(cors),
-        None => router,
-    };
-    router.layer((
-        map_request(tidy),
-        SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]),
-        compression,
-        SetRequestIdLayer::new(REQUEST_ID, NewId),
-        PropagateRequestIdLayer::new(REQUEST_ID),
-        access,
-    ))
+    let layers = ServiceBuilder::new()
+        .map_request(tidy)
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        .layer(compression)
+        .layer(SetRequestIdLayer::new(REQUEST_ID, NewId))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(access)
+        .option_layer(cors(&config.cors_origins))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(config.body, incoming::receive));
+    router.layer(layers)
 }
 
 /// Takes away what is not to be listened to.
-async fn tidy(mut request: Request) -> Request {
+fn tidy(mut request: Request) -> Request {
     let ids: Vec<&HeaderValue> = request.headers().get_all(REQUEST_ID).iter().collect();
     if !ids.is_empty() && !matches!(ids[..], [id] if is_sane(id.as_bytes())) {
         request.headers_mut().remove(REQUEST_ID);
@@ -88,14 +86,18 @@ fn is_sane(id: &[u8]) -> bool {
     (1..=REQUEST_ID_CHARS).contains(&id.len()) && id.iter().all(is_sane)
 }
 
+/// An id that sorts by time, UUIDv7. Nobody needs to be kept from guessing one, so the system is not asked for randomness.
 #[derive(Clone)]
 struct NewId;
 
 impl MakeRequestId for NewId {
     fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
-        HeaderValue::from_str(Uuid::now_v7().as_hyphenated().encode_lower(&mut Uuid::encode_buffer()))
-            .ok()
-            .map(RequestId::new)
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        let mut random = [0; 10];
+        fastrand::fill(&mut random);
+        let id = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())).ok().map(RequestId::new)
     }
 }
 
@@ -118,12 +120,19 @@ pub fn tell_who(caller: &Caller) {
     }
 }
 
-fn log(is_logged: bool, response: &Response, took: Duration) {
-    if is_logged {
-        let (status, ms) = (response.status().as_u16(), took.as_secs_f64() * 1e3);
-        // A feed has no size.
-        let bytes = response.body().size_hint().exact();
-        tracing::info!(target: "laterna::access", status, ms = format_args!("{ms:.1}"), bytes, "answered");
+#[derive(Clone, Copy)]
+struct AccessLog {
+    is_on: bool,
+}
+
+impl<B: HttpBody> OnResponse<B> for AccessLog {
+    fn on_response(self, response: &Response<B>, took: Duration, _: &Span) {
+        if self.is_on {
+            let (status, ms) = (response.status().as_u16(), took.as_secs_f64() * 1e3);
+            // A feed has no size.
+            let bytes = response.body().size_hint().exact();
+            tracing::info!(target: "laterna::access", status, ms = format_args!("{ms:.1}"), bytes, "answered");
+        }
     }
 }
 
