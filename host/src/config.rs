@@ -125,6 +125,18 @@ pub struct Settings {
     /// Read models as of positions that are folded at once, on a thread each [default: 2]
     #[arg(long, env = "LATERNA_AS_OF_BUILDS")]
     pub as_of_builds: Option<usize>,
+    /// Seconds that a snapshot of a read model is kept after it was last asked for [default: 600]
+    #[arg(long, env = "LATERNA_SNAPSHOT_SECONDS")]
+    pub snapshot_seconds: Option<u64>,
+    /// Bytes of all snapshots that are kept, downloaded or being copied; the smallest counts 1 MiB [default: 8 GiB]
+    #[arg(long, env = "LATERNA_SNAPSHOT_BYTES")]
+    pub snapshot_bytes: Option<u64>,
+    /// Read models that are copied to snapshots at once, on a thread each [default: 1]
+    #[arg(long, env = "LATERNA_SNAPSHOT_BUILDS")]
+    pub snapshot_builds: Option<usize>,
+    /// Milliseconds that a snapshot may take to be copied, waiting for its turn included [default: 600000]
+    #[arg(long, env = "LATERNA_SNAPSHOT_MS")]
+    pub snapshot_ms: Option<u64>,
     /// Components that are checked at once: compiling takes a processor each [default: 2]
     #[arg(long, env = "LATERNA_COMPONENT_CHECKS")]
     pub component_checks: Option<usize>,
@@ -147,7 +159,7 @@ pub struct Settings {
     /// Milliseconds that comparing two read models may take; beyond it the release is held [default: 600000]
     #[arg(long, env = "LATERNA_VERIFY_MS")]
     pub verify_ms: Option<u64>,
-    /// Bytes by which the write-ahead log of a store may grow while it is compared; beyond it that begins again, later, and then the release is held [default: 256 MiB]
+    /// Bytes by which the write-ahead log of a store may grow while it is compared, or copied to a snapshot; beyond it that is given up: comparing begins again, later, and then the release is held [default: 256 MiB]
     #[arg(long, env = "LATERNA_VERIFY_WAL_BYTES")]
     pub verify_wal_bytes: Option<u64>,
     /// A time of day, UTC, such as 03:00, at which every read model is proved to be the fold of the log, each day [default: never]
@@ -230,6 +242,8 @@ pub struct Config {
     pub cutover: Duration,
     /// What answers as of a position may take.
     pub as_of: release::AsOfLimits,
+    /// What snapshots of read models may take.
+    pub snapshots: release::SnapshotLimits,
     /// Components that are checked at once.
     pub component_checks: usize,
     /// Events that a plan counts.
@@ -353,7 +367,7 @@ impl Settings {
         let (log, plugin) = (log::Options::default(), plugin::Limits::default());
         let (store, projector) = (store::Limits::default(), projector::Options::default());
         let (folder, schemas) = (release::FolderOptions::default(), schemas::Options::default());
-        let as_of = release::AsOfLimits::default();
+        let (as_of, snapshots) = (release::AsOfLimits::default(), release::SnapshotLimits::default());
         let ms = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
         let answer_bytes = self.answer_bytes.unwrap_or(16 << 20);
         let config = Config {
@@ -406,6 +420,12 @@ impl Settings {
                 stores: self.as_of_stores.unwrap_or(as_of.stores),
                 builds: self.as_of_builds.unwrap_or(as_of.builds),
             },
+            snapshots: release::SnapshotLimits {
+                age: self.snapshot_seconds.map_or(snapshots.age, Duration::from_secs),
+                bytes: self.snapshot_bytes.unwrap_or(snapshots.bytes),
+                builds: self.snapshot_builds.unwrap_or(snapshots.builds),
+                time: self.snapshot_ms.map_or(snapshots.time, Duration::from_millis),
+            },
             component_checks: self.component_checks.unwrap_or(2),
             plan_events: self.plan_events.unwrap_or(10_000_000),
             drops: release::Drops::All,
@@ -457,6 +477,7 @@ impl Settings {
             ("batch_bytes", config.projector.batch_bytes),
             ("page_rows", config.http.page_rows),
             ("as_of_builds", config.as_of.builds),
+            ("snapshot_builds", config.snapshots.builds),
             ("component_checks", config.component_checks),
             ("release_history", config.release_history),
             ("verifications", config.verify.at_once),

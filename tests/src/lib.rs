@@ -9,6 +9,7 @@ pub mod natively;
 pub mod random;
 pub mod releases;
 pub mod shop;
+pub mod snapshot;
 pub mod standing;
 pub mod unsynced;
 pub mod wire;

@@ -18,6 +18,7 @@ const ROUTES: &[(&str, &str, &[&str])] = &[
     ("GET", "/projections/{name}", &["read", "deploy"]),
     ("GET", "/projections/{name}/tables/{table}", &["read"]),
     ("GET", "/projections/{name}/queries/{query}", &["read"]),
+    ("GET", "/projections/{name}/snapshot", &["read"]),
     ("GET", "/projections/{name}/parked", &["read", "deploy"]),
     ("POST", "/projections/{name}/parked/{sequence}/retry", &["deploy"]),
     ("POST", "/projections/{name}/parked/{sequence}/discard", &["deploy"]),

@@ -135,6 +135,17 @@ impl Client {
         answer(asked.map_err(|error| self.unreachable(&error))?)
     }
 
+    /// Asks for a file; a problem becomes a failure with its detail.
+    pub fn download(&self, path: &str) -> Result<Response<Body>, Failure> {
+        let asked = self.show(self.agent.get(format!("{}{path}", self.base))).call();
+        let response = asked.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        answer(response)?;
+        Err("the host answers, and sends no file".into())
+    }
+
     /// Sends a body.
     pub fn post(&self, path: &str, content_type: &str, body: &mut dyn Read) -> Result<Answer, Failure> {
         let request = self.show(self.agent.post(format!("{}{path}", self.base))).content_type(content_type);

@@ -25,6 +25,7 @@ mod resume;
 mod rollback;
 mod serve;
 mod show;
+mod snapshot;
 mod status;
 mod swap;
 mod tail;
@@ -70,6 +71,7 @@ enum Command {
     Append(append::Append),
     Tail(tail::Tail),
     Query(query::Query),
+    Snapshot(snapshot::Snapshot),
     Import(import::Import),
     Parked(parked::Parked),
     Token(token::Token),
@@ -153,6 +155,7 @@ pub fn run() -> ExitCode {
         Command::Append(command) => command.run(),
         Command::Tail(command) => command.run(),
         Command::Query(command) => command.run(),
+        Command::Snapshot(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Parked(command) => command.run(),
         Command::Token(command) => command.run(),

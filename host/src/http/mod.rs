@@ -21,6 +21,7 @@
 //! * `past`: reading it as of a position
 //! * `question`: what can be asked of a read model; `rows`: what rows are written as
 //! * `tables`, `queries`, `sql`: the ways to ask; `live`: to be told again
+//! * `snapshot`: one as a file
 //! * `parked`: what they left out
 //! * `tokens`: who may come in
 //! * `health`, `pages`: the rest
@@ -60,6 +61,7 @@ mod releases;
 mod routes;
 mod rows;
 mod schemas;
+mod snapshot;
 mod sql;
 mod steps;
 mod streams;

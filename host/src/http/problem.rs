@@ -55,6 +55,16 @@ pub enum Code {
     AsOfTooFar,
     /// Folding for an answer as of a position took too long.
     AsOfTooSlow,
+    /// A snapshot is not kept any longer.
+    SnapshotGone,
+    /// A snapshot would be larger than all of them may be.
+    SnapshotTooLarge,
+    /// There is no room for another snapshot.
+    SnapshotsFull,
+    /// Copying a read model took too long.
+    SnapshotTooSlow,
+    /// A file has no such range.
+    RangeNotSatisfiable,
     /// An uploaded component is refused.
     ComponentRefused,
     /// A release is not in a state in which that can be done.
@@ -110,6 +120,11 @@ impl Code {
         Self::NotCaughtUp,
         Self::AsOfTooFar,
         Self::AsOfTooSlow,
+        Self::SnapshotGone,
+        Self::SnapshotTooLarge,
+        Self::SnapshotsFull,
+        Self::SnapshotTooSlow,
+        Self::RangeNotSatisfiable,
         Self::ComponentRefused,
         Self::ReleaseUnfit,
         Self::ReleasesUnavailable,
@@ -181,6 +196,21 @@ impl Code {
             }
             Self::AsOfTooSlow => {
                 ("as-of-too-slow", StatusCode::SERVICE_UNAVAILABLE, "The read model was not folded in time")
+            }
+            Self::SnapshotGone => ("snapshot-gone", StatusCode::NOT_FOUND, "The snapshot is not kept any longer"),
+            Self::SnapshotTooLarge => (
+                "snapshot-too-large",
+                StatusCode::INSUFFICIENT_STORAGE,
+                "The snapshot is larger than all of them may be",
+            ),
+            Self::SnapshotsFull => {
+                ("snapshots-full", StatusCode::SERVICE_UNAVAILABLE, "There is no room for another snapshot")
+            }
+            Self::SnapshotTooSlow => {
+                ("snapshot-too-slow", StatusCode::SERVICE_UNAVAILABLE, "The read model was not copied in time")
+            }
+            Self::RangeNotSatisfiable => {
+                ("range-not-satisfiable", StatusCode::RANGE_NOT_SATISFIABLE, "There is no such range")
             }
             Self::ComponentRefused => {
                 ("component-refused", StatusCode::UNPROCESSABLE_ENTITY, "The component is refused")

@@ -92,6 +92,12 @@ impl Freshness {
         Ok(Self { position: min_position.unwrap_or(0).max(head), waits: fresh || min_position.is_some(), timeout })
     }
 
+    /// The position at which it must be at least.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Waits until the projection is there, by whichever release serves then.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, components, diff, events, health, live, pages, parked, projections, proof, queries, releases, schemas, sql,
-    steps, streams, tables, tokens,
+    App, components, diff, events, health, live, pages, parked, projections, proof, queries, releases, schemas, snapshot,
+    sql, steps, streams, tables, tokens,
 };
 use crate::access::Role;
 use axum::handler::Handler;
@@ -49,6 +49,7 @@ pub fn all() -> Vec<Route> {
         get("/projections/{name}/queries/{query}", "parameter=value&as_of=", READ, queries::ask),
         post("/projections/{name}/sql", "as_of=", READ, sql::ask),
         get("/projections/{name}/live", "query=|table=&parameter=value", READ, live::follow),
+        get("/projections/{name}/snapshot", "release=&position=&min_position=&fresh=&timeout=", READ, snapshot::get),
         get("/projections/{name}/parked", "after=&limit=&release=", STATUS, parked::list),
         post("/projections/{name}/parked/{sequence}/retry", "", DEPLOY, parked::retry),
         post("/projections/{name}/parked/{sequence}/discard", "", DEPLOY, parked::discard),

@@ -14,6 +14,7 @@
 //! * [`verify`]: what it changes, row by row
 //! * `scratch`: a release's component folded once more, beside what serves
 //! * [`as_of`]: what a read model was as of a position
+//! * [`snapshots`]: what serves, copied into files that are kept for a while
 //! * [`proof`]: whether a read model is the fold of the log; `night`: each day
 //! * `steward`: the one thread that takes every step: it records it, shows it, and acts upon it. It knows
 //!   * `offer`: what becomes of a file that is dropped or uploaded
@@ -43,6 +44,7 @@ mod retire;
 mod review;
 mod scratch;
 pub mod serving;
+pub mod snapshots;
 mod start;
 mod steward;
 pub mod surface;
@@ -58,6 +60,7 @@ pub use plan::{FOLDED, FOLDED_PUBLIC, Listener, Plan};
 pub use releases::{Ask, Component, Drops, InForce, Releases, Taken};
 pub use retire::Warm;
 pub use serving::Serving;
+pub use snapshots::Limits as SnapshotLimits;
 pub use surface::SurfaceDifference;
 pub use upcasters::Feeds;
 pub use verify::{Difference, Options as VerifyOptions};

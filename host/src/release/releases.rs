@@ -10,6 +10,7 @@ use super::plan::{Plan, weigh};
 use super::proof::{Proof, Prover};
 use super::scratch::Scratch;
 use super::serving::{Parts, Serving};
+use super::snapshots::Snapshots;
 use super::steward::{Message, Planned, Steward};
 use super::{Error, RejectError, control::Control};
 use crate::config::Config;
@@ -187,6 +188,7 @@ pub struct Taken {
 pub struct Releases {
     board: Arc<Board>,
     as_of: AsOf,
+    snapshots: Snapshots,
     prover: Arc<Prover>,
     inbox: mpsc::Sender<Message>,
     threads: Mutex<Option<(JoinHandle<()>, Option<Watch>)>>,
@@ -208,6 +210,7 @@ impl Releases {
         Scratch::sweep(&data);
         let parts = Arc::new(Parts { data, engine, log, projector, config });
         let as_of = AsOf::new(Arc::clone(&parts));
+        let snapshots = Snapshots::new(Arc::clone(&parts));
         let board = Arc::new(Board { components: RwLock::default(), changed: watch::Sender::new(0) });
         let (inbox, messages) = mpsc::channel(INBOX);
         let verifications = Arc::new(Semaphore::new(parts.config.verify.at_once));
@@ -231,7 +234,7 @@ impl Releases {
         }
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
-        Ok(Self { board, as_of, prover, inbox, threads, parts, checks })
+        Ok(Self { board, as_of, snapshots, prover, inbox, threads, parts, checks })
     }
 
     /// Waits, for so long at most, until each component serves, or it is known that it does not.
@@ -305,6 +308,12 @@ impl Releases {
         self.as_of.store(component, live, position, deadline).await
     }
 
+    /// What serves, as files.
+    #[must_use]
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
     /// Begins to prove that what serves of a component is the fold of the log, or joins who does.
     ///
     /// # Errors
@@ -371,6 +380,7 @@ impl Releases {
     /// Stops everything, and waits for that, but no longer than this for what components are busy with. Blocks.
     pub fn stop(&self, grace: Duration) {
         self.prover.stop();
+        self.snapshots.stop();
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((steward, watch)) = threads {
             let _ = self.inbox.blocking_send(Message::Stop);

@@ -10,6 +10,7 @@
 //! * `meter`: how much it may do; `functions`: what of SQLite would do too much at once
 //! * [`session`]: the one writer, with its kept statements
 //! * [`snapshot`]: the many readers; `changes`: which tables were written when
+//! * [`export`]: one moment as a file of its own
 //! * [`parked`]: what a read model leaves out
 //! * `query`: a read as rows of cells, bounded
 //! * [`cells`]: cells as JSON
@@ -21,6 +22,7 @@ pub mod cells;
 mod changes;
 pub mod compare;
 mod connection;
+pub mod export;
 mod files;
 mod functions;
 mod meter;

@@ -140,7 +140,8 @@ pub(super) fn create(store: &Guarded, ddl: &str) -> Result<Vec<Relation>, Schema
     Ok(relations)
 }
 
-fn run_ddl(store: &Guarded, ddl: &str) -> Result<(), SchemaError> {
+/// Runs SQL that makes what a component's schema may make, in the transaction that is open.
+pub(super) fn run_ddl(store: &Guarded, ddl: &str) -> Result<(), SchemaError> {
     store.pen.hand_to(Author::Schema);
     let ran = run_each(store, ddl);
     store.pen.hand_to(Author::Host);

@@ -239,6 +239,12 @@ impl Store {
             Some(store) => store,
             None => connection::open_read_only(&self.inner.path)?,
         };
+        let position = self.begin(&store)?;
+        Ok(Snapshot { store: Some(store), position, limits: self.inner.limits.clone() })
+    }
+
+    /// Begins to read one moment by this connection to the store; answers the position that it is as of.
+    pub(super) fn begin(&self, store: &Guarded) -> Result<u64, Error> {
         let before = self.progress();
         store.connection.prepare_cached("BEGIN")?.execute([])?;
         // The first read takes the snapshot. Progress counts only where it speaks of this one. That of before is looked at, too: by
@@ -253,6 +259,14 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         let (is_brief, takes_more) = (false, Cell::new(false));
         Ok(Snapshot { store: Some(store), position, inner, lent: Tables::default(), is_brief, takes_more })
+        let written = checkpoint(store)?;
+        let told = [before, self.progress()].into_iter().filter(|progress| progress.written == written);
+        Ok(told.map(|progress| progress.applied).max().unwrap_or(written))
+    }
+
+    /// Its file.
+    pub(super) fn path(&self) -> &Path {
+        &self.inner.path
     }
 
     fn put_back(&self, mut snapshot: Snapshot) {

@@ -14,7 +14,7 @@ mod merge;
 mod order;
 mod sample;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::{Error, Snapshot};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Two stores are written, and their difference is told.
 
 mod large;
-mod random;
+pub(in crate::store) mod random;
 
 use super::super::{Durability, Limits, Session, Store};
 use super::cursor::Side;
@@ -14,24 +14,24 @@ use tempfile::TempDir;
 const SAMPLES: Samples = Samples { rows: 10, cell_bytes: 64, bytes: 1 << 20 };
 
 /// A store with its writer, in a folder that goes with it.
-struct Written {
-    store: Store,
+pub(in crate::store) struct Written {
+    pub(in crate::store) store: Store,
     session: Session,
     _folder: TempDir,
 }
 
 impl Written {
-    fn connection(&self) -> &Connection {
+    pub(in crate::store) fn connection(&self) -> &Connection {
         self.session.connection()
     }
 
-    fn run(&self, sql: &str) {
+    pub(in crate::store) fn run(&self, sql: &str) {
         self.connection().execute_batch(sql).unwrap_or_else(|error| unreachable!("{sql}: {error}"));
     }
 }
 
 /// A store of this schema in which this SQL ran.
-fn store(ddl: &str, sql: &str) -> Written {
+pub(in crate::store) fn store(ddl: &str, sql: &str) -> Written {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(&folder.path().join("1.db"), ddl, "it", &Limits::default()).expect("a store");
     let session = store.fold(Durability::Building).expect("a session");

@@ -6,7 +6,7 @@ use rusqlite::types::Value as Cell;
 use std::collections::BTreeMap;
 
 /// Tables with keys of all kinds: name, columns, and which of them are written.
-const KINDS: [(&str, &str, &[&str]); 5] = [
+pub(in crate::store) const KINDS: [(&str, &str, &[&str]); 5] = [
     ("a", "k ANY, v ANY, w TEXT, PRIMARY KEY (k)", &["k", "v", "w"]),
     ("b", "v BLOB, k TEXT COLLATE NOCASE, n INTEGER, w REAL, PRIMARY KEY (k, n DESC)", &["v", "k", "n", "w"]),
     ("c", "a REAL, b BLOB, v ANY, g ANY AS (v), s TEXT AS (hex(b)) STORED, PRIMARY KEY (a DESC, b)", &["a", "b", "v"]),
@@ -14,7 +14,7 @@ const KINDS: [(&str, &str, &[&str]); 5] = [
     ("e", "n INTEGER PRIMARY KEY, v ANY, w TEXT", &["n", "v", "w"]),
 ];
 
-fn ddl(kinds: &[(&str, &str, &[&str])]) -> String {
+pub(in crate::store) fn ddl(kinds: &[(&str, &str, &[&str])]) -> String {
     let tables = kinds.iter().map(|(name, columns, _)| {
         let rowid = if *name == "e" { "" } else { ", WITHOUT ROWID" };
         format!("CREATE TABLE {name} ({columns}) STRICT{rowid};")
@@ -56,7 +56,7 @@ fn cell(random: &mut fastrand::Rng, column: &str) -> Cell {
 }
 
 /// A row for a table; the table may refuse it.
-fn row(random: &mut fastrand::Rng, table: &str, columns: &[&str]) -> Vec<Cell> {
+pub(in crate::store) fn row(random: &mut fastrand::Rng, table: &str, columns: &[&str]) -> Vec<Cell> {
     let of_type = |random: &mut fastrand::Rng, column: &str| match (table, column) {
         ("b", "k") | ("a" | "e", "w") => cell_where(random, |cell| matches!(cell, Cell::Text(_))),
         ("b", "v") => cell(random, "b"),
@@ -81,7 +81,7 @@ fn cell_where(random: &mut fastrand::Rng, wanted: impl Fn(&Cell) -> bool) -> Cel
 }
 
 /// Writes rows; answers those that were taken: of keys that are the same, the first one.
-fn insert(side: &Written, table: &str, columns: &[&str], rows: &[Vec<Cell>]) -> Vec<Vec<Cell>> {
+pub(in crate::store) fn insert(side: &Written, table: &str, columns: &[&str], rows: &[Vec<Cell>]) -> Vec<Vec<Cell>> {
     let places: Vec<_> = (1..=columns.len()).map(|place| format!("?{place}")).collect();
     let sql = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({})", columns.join(", "), places.join(", "));
     let mut insert = side.connection().prepare(&sql).expect("an insert");
