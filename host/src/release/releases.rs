@@ -364,8 +364,12 @@ impl Releases {
     /// # Errors
     /// It cannot be done, and why.
     pub async fn ask(&self, name: &str, ask: Ask) -> Result<Taken, Error> {
-        let name = name.to_owned();
-        self.say(|answer| Message::Ask(name, ask, answer)).await
+        let is_removed = matches!(ask, Ask::Remove { .. });
+        let taken = self.say(|answer| Message::Ask(name.to_owned(), ask, answer)).await?;
+        if is_removed {
+            self.snapshots.forget(name);
+        }
+        Ok(taken)
     }
 
     async fn say(

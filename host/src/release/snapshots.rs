@@ -237,6 +237,12 @@ impl Snapshots {
         Found::UnderWay(build)
     }
 
+    /// Keeps nothing of this component any longer.
+    pub(super) fn forget(&self, component: &str) {
+        // Files are removed once the lock is free again.
+        let _gone: Vec<Kept> = lock(&self.shelf).kept.extract_if(.., |kept| kept.file.component == component).collect();
+    }
+
     /// Ends what is being copied, and keeps nothing any longer.
     pub(super) fn stop(&self) {
         self.stop.cancel();
