@@ -240,7 +240,9 @@ impl Store {
             None => connection::open_read_only(&self.inner.path)?,
         };
         let position = self.begin(&store)?;
-        Ok(Snapshot { store: Some(store), position, limits: self.inner.limits.clone() })
+        let inner = Arc::clone(&self.inner);
+        let (is_brief, takes_more) = (false, Cell::new(false));
+        Ok(Snapshot { store: Some(store), position, inner, lent: Tables::default(), is_brief, takes_more })
     }
 
     /// Begins to read one moment by this connection to the store; answers the position that it is as of.
@@ -249,16 +251,6 @@ impl Store {
         store.connection.prepare_cached("BEGIN")?.execute([])?;
         // The first read takes the snapshot. Progress counts only where it speaks of this one. That of before is looked at, too: by
         // now the store may be further than the snapshot, and what readers were told already is not taken back.
-        let written = checkpoint(&store)?;
-        let position = [before, self.progress()]
-            .iter()
-            .filter(|progress| progress.written == written)
-            .map(|progress| progress.applied)
-            .max()
-            .unwrap_or(written);
-        let inner = Arc::clone(&self.inner);
-        let (is_brief, takes_more) = (false, Cell::new(false));
-        Ok(Snapshot { store: Some(store), position, inner, lent: Tables::default(), is_brief, takes_more })
         let written = checkpoint(store)?;
         let told = [before, self.progress()].into_iter().filter(|progress| progress.written == written);
         Ok(told.map(|progress| progress.applied).max().unwrap_or(written))
