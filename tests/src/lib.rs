@@ -156,6 +156,16 @@ impl Data {
 
     /// Starts a host on it that says so much on standard error, with these flags besides.
     pub fn serve_logging(&self, log: &str, flags: &[&str]) -> Server {
+        self.serve_saying(log, flags, Stdio::inherit())
+    }
+
+    /// Starts a host on it that says so much into the file `told.txt` beside its data.
+    pub fn serve_telling(&self, log: &str, flags: &[&str]) -> Server {
+        let file = std::fs::File::create(self.path().join("told.txt")).expect("a file");
+        self.serve_saying(log, flags, file.into())
+    }
+
+    fn serve_saying(&self, log: &str, flags: &[&str], to: Stdio) -> Server {
         let mut child = Command::new(binary())
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(self.path())
@@ -163,6 +173,7 @@ impl Data {
             .env("LATERNA_LOG", log)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(to)
             .spawn()
             .expect("laterna runs");
         let mut line = String::new();
@@ -205,6 +216,15 @@ impl Server {
             assert!(killed.expect("kill runs").success());
         });
         assert!(status.success(), "laterna ended with {status}");
+    }
+
+    /// Hundredths of a second that the process has worked.
+    #[must_use]
+    pub fn worked(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process())).expect("it runs");
+        let (_, numbers) = stat.rsplit_once(')').expect("a name in parentheses");
+        let numbers: Vec<&str> = numbers.split_whitespace().collect();
+        numbers[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
     }
 
     /// The process's id.

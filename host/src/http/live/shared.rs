@@ -203,6 +203,7 @@ impl Asking {
         // From JSON it was made, so it is text.
         let answer = answer.map(|body| String::from_utf8_lossy(&body).into_owned());
         let is_internal = live.plugin.manifest().visibility == Visibility::Internal;
+        tracing::debug!(target: "laterna::live", projection = self.asked.projection, position, "a followed question is asked");
         self.say(Said { holds_at: position.into(), release: live.release, is_internal, mark: mark(&answer), answer });
         (position, read_from)
     }
