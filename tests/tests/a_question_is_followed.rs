@@ -292,6 +292,8 @@ fn what_is_asked_in_sql_is_bounded_and_ends_with_who_asks() {
         ("DELETE FROM counts", "not authorized"),
         ("INSERT INTO counts VALUES ('x', 1) RETURNING 1", "not authorized"),
         ("SELECT * FROM laterna_checkpoint", "prohibited"),
+        // Word for word what Laterna itself asks before each answer.
+        ("SELECT position FROM laterna_checkpoint", "prohibited"),
         ("SELECT * FROM sqlite_schema", "prohibited"),
         ("SELECT random()", "not authorized"),
         ("PRAGMA table_list", "not authorized"),
@@ -300,7 +302,7 @@ fn what_is_asked_in_sql_is_bounded_and_ends_with_who_asks() {
         ("VACUUM", "it does not read"),
         ("SELECT 1; SELECT 2", "ultiple statements"),
         ("", "it does not read"),
-        ("SELECT nothing", "no such column: nothing"),
+        ("SELECT colour", "no such column: colour"),
         ("SELECT 1 AS a, 2 AS a", "two columns of the answer are called `a`"),
         ("SELECT ?", "it takes 1 parameters, and 0 are given"),
         ("SELECT 1\u{0}", "zero byte"),

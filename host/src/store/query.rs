@@ -96,6 +96,10 @@ pub enum ReadError {
     Store(#[from] Error),
 }
 
+/// Stands before every question. Statements are kept by their text, and Laterna's own, which may do everything, never begin so: nobody
+/// comes by one of them by asking in its words.
+const ASKED: &str = "/* asked */ ";
+
 pub(super) fn run(
     store: &Guarded,
     sql: &str,
@@ -112,7 +116,7 @@ pub(super) fn run(
         return Err(ReadError::Sql("the SQL holds a zero byte, at which SQLite would end it".to_owned()));
     }
     store.pen.hand_to(Author::Question);
-    let statement = store.connection.prepare_cached(sql);
+    let statement = store.connection.prepare_cached(&[ASKED, sql].concat());
     store.pen.hand_to(Author::Host);
     let mut statement = statement.map_err(read_error)?;
     if statement.column_count() == 0 || !statement.readonly() {
