@@ -72,7 +72,7 @@ impl HttpBody for Incoming {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.announced.clone()
+        self.announced
     }
 }
 
