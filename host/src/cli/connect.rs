@@ -57,9 +57,9 @@ pub struct Refused {
 }
 
 /// What a host answered.
-pub struct Answer {
-    /// Its JSON.
-    pub body: Value,
+pub struct Answer<B = Value> {
+    /// Its JSON, or its text.
+    pub body: B,
     /// `Laterna-Position`, where it carries one.
     pub position: Option<u64>,
 }
@@ -133,6 +133,19 @@ impl Client {
     pub fn get(&self, path: &str) -> Result<Answer, Failure> {
         let asked = self.show(self.agent.get(format!("{}{path}", self.base))).call();
         answer(asked.map_err(|error| self.unreachable(&error))?)
+    }
+
+    /// Asks for an answer in this media type, as text; with a body where the question stands in one.
+    pub fn ask(&self, path: &str, accept: &str, body: Option<&Value>) -> Result<Answer<String>, Failure> {
+        let url = format!("{}{path}", self.base);
+        let asked = match body {
+            None => self.show(self.agent.get(url)).header("accept", accept).call(),
+            Some(body) => {
+                let request = self.show(self.agent.post(url)).header("accept", accept);
+                request.content_type("application/json").send(body.to_string())
+            }
+        };
+        text(asked.map_err(|error| self.unreachable(&error))?)
     }
 
     /// Asks for a file; a problem becomes a failure with its detail.
@@ -209,12 +222,18 @@ impl Client {
     }
 }
 
-fn answer(mut response: Response<Body>) -> Result<Answer, Failure> {
+fn answer(response: Response<Body>) -> Result<Answer, Failure> {
+    let Answer { body, position } = text(response)?;
+    Ok(Answer { body: serde_json::from_str(&body)?, position })
+}
+
+/// What was answered, as it stands; a problem becomes a failure with its detail.
+fn text(mut response: Response<Body>) -> Result<Answer<String>, Failure> {
     let position = response.headers().get("laterna-position").and_then(|value| value.to_str().ok()?.parse().ok());
     let status = response.status();
     let text = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
     if status.is_success() {
-        return Ok(Answer { body: serde_json::from_str(&text)?, position });
+        return Ok(Answer { body: text, position });
     }
     let problem: Value = serde_json::from_str(&text).unwrap_or_default();
     let detail = problem["detail"].as_str().unwrap_or(&text);
