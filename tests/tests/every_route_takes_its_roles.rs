@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 /// Every route, with the roles that it takes; none: whoever asks. The host's own list must be this one.
 const ROUTES: &[(&str, &str, &[&str])] = &[
     ("GET", "/", &["append", "read", "deploy", "admin"]),
+    ("GET", "/openapi.json", &["append", "read", "deploy", "admin"]),
     ("POST", "/streams/{stream}/events", &["append"]),
     ("GET", "/streams/{stream}/events", &["read"]),
     ("DELETE", "/streams/{stream}", &["append"]),

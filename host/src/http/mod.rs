@@ -24,6 +24,7 @@
 //! * `snapshot`: one as a file
 //! * `parked`: what they left out
 //! * `tokens`: who may come in
+//! * `openapi`: this interface, described for programs
 //! * `health`, `pages`: the rest
 
 mod accept;
@@ -45,6 +46,7 @@ mod import;
 mod incoming;
 mod layers;
 mod live;
+mod openapi;
 mod origins;
 mod pages;
 mod parameters;

@@ -21,6 +21,7 @@ pub async fn index(State(app): State<App>) -> Json<Value> {
     let routes: Vec<Value> = routes::all().iter().map(shown).collect();
     Json(json!({
         "laterna": env!("CARGO_PKG_VERSION"),
+        "openapi": "/openapi.json",
         "head": app.host.log.head(),
         "projections": projections,
         "routes": routes,

@@ -153,7 +153,9 @@ impl Code {
         self.row().1
     }
 
-    fn title(self) -> &'static str {
+    /// What it is called for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
         self.row().2
     }
 

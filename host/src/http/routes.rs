@@ -1,8 +1,8 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, components, diff, events, health, live, pages, parked, projections, proof, queries, releases, schemas,
-    snapshot, sql, steps, streams, tables, tokens,
+    App, components, diff, events, health, live, openapi, pages, parked, projections, proof, queries, releases,
+    schemas, snapshot, sql, steps, streams, tables, tokens,
 };
 use crate::access::Role;
 use axum::handler::Handler;
@@ -37,6 +37,7 @@ pub fn all() -> Vec<Route> {
     let select = "column=eq.value&select=&order=column.desc&limit=&after=&offset=&count=&as_of=";
     vec![
         get("/", "", ANY_ROLE, pages::index),
+        get("/openapi.json", "", ANY_ROLE, openapi::show),
         post("/streams/{stream}/events", "", APPEND, streams::append),
         get("/streams/{stream}/events", "from=&limit=&direction=", READ, streams::read),
         delete("/streams/{stream}", APPEND, streams::close),

@@ -79,6 +79,8 @@ pub struct Column {
     pub name: String,
     /// Its declared type: INTEGER, REAL, TEXT, BLOB or ANY; empty where a view computes it.
     pub of_type: String,
+    /// Whether its cells may be NULL; those of a view may.
+    pub nullable: bool,
 }
 
 /// A named query that SQL answers.
@@ -280,10 +282,13 @@ pub(super) fn relations(connection: &Connection) -> Result<Vec<Relation>, rusqli
         .collect::<Result<Vec<(String, bool, String)>, _>>()?;
     let mut relations = Vec::new();
     for (name, is_view, sql) in made.into_iter().filter(|(name, ..)| !is_laternas(name)) {
-        let mut info = connection.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1) ORDER BY cid")?;
-        let columns = info
-            .query_map([&name], |row| Ok((Column { name: row.get(0)?, of_type: row.get(1)? }, row.get::<_, i64>(2)?)))?
-            .collect::<Result<Vec<_>, _>>()?;
+        // A key's columns are never NULL in a STRICT table, and one that counts its rows does not say so.
+        let mut info = connection
+            .prepare("SELECT name, type, NOT \"notnull\" AND pk = 0, pk FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+        let column = |row: &rusqlite::Row<'_>| {
+            Ok((Column { name: row.get(0)?, of_type: row.get(1)?, nullable: row.get(2)? }, row.get::<_, i64>(3)?))
+        };
+        let columns = info.query_map([&name], column)?.collect::<Result<Vec<_>, _>>()?;
         let mut key: Vec<_> = columns.iter().filter(|(_, place)| *place > 0).collect();
         key.sort_by_key(|(_, place)| *place);
         let key = key.into_iter().map(|(column, _)| column.name.clone()).collect();
