@@ -19,6 +19,8 @@ const ROUTES: &[(&str, &str, &[&str])] = &[
     ("GET", "/projections/{name}", &["read", "deploy"]),
     ("GET", "/projections/{name}/tables/{table}", &["read"]),
     ("GET", "/projections/{name}/queries/{query}", &["read"]),
+    ("POST", "/projections/{name}/sql", &["read"]),
+    ("GET", "/projections/{name}/live", &["read"]),
     ("GET", "/projections/{name}/snapshot", &["read"]),
     ("GET", "/projections/{name}/parked", &["read", "deploy"]),
     ("POST", "/projections/{name}/parked/{sequence}/retry", &["deploy"]),

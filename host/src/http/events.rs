@@ -103,11 +103,12 @@ pub async fn get(
         (parameters.take_list("type")?, parameters.take_list("category")?, parameters.take_list("module")?);
     let limit = parameters.take_limit(app.config().page_rows)?;
     parameters.finish()?;
+    // One that is not as it should be is no good to a page, either.
+    let seen = resumed(&headers, "a position, from 0")?;
     let filter = Filter { which: Which::AllOf { types, categories, modules }, sight: caller.sight() };
     let accepted = Accepted::by(&headers);
     if accepted.follows {
-        let after = resumed(&headers, "a position, from 0")?.or(after).unwrap_or(0);
-        return follow::follow(&app, caller, after, filter, accepted.format);
+        return follow::follow(&app, caller, seen.or(after).unwrap_or(0), filter, accepted.format);
     }
     page(&app, after.unwrap_or(0), filter, limit, accepted.format).await
 }

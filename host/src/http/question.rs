@@ -244,7 +244,7 @@ impl IntoResponse for Answer {
 }
 
 /// Whether a tag is among those of `If-None-Match` (RFC 9110, 13.1.2), compared weakly.
-fn is_known(known: &[HeaderValue], tag: &str) -> bool {
+pub fn is_known(known: &[HeaderValue], tag: &str) -> bool {
     let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let lists = known.iter().filter_map(|list| list.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|known| known.trim() == "*" || strong(known) == strong(tag))

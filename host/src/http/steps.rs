@@ -29,6 +29,7 @@ pub async fn show(
     let release = parameters.take_as::<u64>("release", "the number of a release")?;
     let until = parameters.take_list("until")?;
     parameters.finish()?;
+    let seen = resumed(&headers, "the number of a step")?;
     let component = find_component(&app, &name)?;
     let until = until.iter().map(|state| known_state(state)).collect::<Result<Vec<_>, _>>()?;
     if let Some(release) = release
@@ -38,7 +39,7 @@ pub async fn show(
         return Err(Problem::new(Code::NotFound, detail));
     }
     if Accepted::by(&headers).follows {
-        let last = resumed(&headers, "the number of a step")?.unwrap_or(0);
+        let last = seen.unwrap_or(0);
         let changed = app.host.releases.watch();
         let (waiting, ended) = (VecDeque::new(), false);
         let steps =

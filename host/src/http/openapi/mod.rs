@@ -14,6 +14,7 @@ mod read_model;
 use super::App;
 use super::parameters::Parameters;
 use super::problem::Problem;
+use super::question::is_known;
 use super::reading::may_read;
 use crate::access::{Caller, Role};
 use axum::extract::State;
@@ -31,7 +32,8 @@ pub async fn show(
     parameters.finish()?;
     let document = described(&app, &caller).to_string();
     let tag = format!("\"{}\"", blake3::hash(document.as_bytes()).to_hex());
-    let mut response = if has(&headers, &tag) {
+    let known: Vec<HeaderValue> = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
+    let mut response = if is_known(&known, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(header::CONTENT_TYPE, "application/json")], document).into_response()
@@ -57,11 +59,4 @@ fn described(app: &App, caller: &Caller) -> Value {
         }
     }
     document
-}
-
-/// Whether who asks has the answer with this tag already (RFC 9110, 13.1.2).
-fn has(headers: &HeaderMap, tag: &str) -> bool {
-    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
-    let mut known = lines.flat_map(|line| line.split(',')).map(str::trim);
-    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }

@@ -50,8 +50,8 @@ fn of_table(mut operation: Value, manifest: &Manifest, relation: &Relation) -> V
                 parameters.extend(columns.map(filter));
                 continue;
             }
-            Some("order") => narrow(&mut parameter, &json!({ "enum": orders })),
-            Some("select") => narrow(&mut parameter, &json!({ "enum": names })),
+            Some("order") => narrow(&mut parameter, &json!(orders)),
+            Some("select") => narrow(&mut parameter, &json!(names)),
             _ => {}
         }
         parameters.push(parameter);
@@ -76,7 +76,12 @@ fn of_query(mut operation: Value, manifest: &Manifest, query: &NamedQuery) -> Va
     operation["parameters"] = query.parameters.iter().map(argument).chain(general).collect::<Vec<_>>().into();
     match query.sql {
         Some(_) => answers_rows(&mut operation, &json!({ "type": "object" })),
-        None => operation["responses"]["200"]["description"] = "What the component computes.".into(),
+        None => {
+            let answer = &mut operation["responses"]["200"];
+            answer["description"] = "What the component computes.".into();
+            // Rows it may have or not.
+            answer["content"] = json!({ "application/json": { "schema": {} } });
+        }
     }
     operation
 }
@@ -88,7 +93,7 @@ fn take_parameters(operation: &mut Value) -> Vec<Value> {
     }
 }
 
-/// The name of a parameter, or of the one that it refers to, which is called alike.
+/// The name of a parameter, or of the one that it refers to, which is called so, too.
 fn name_of(parameter: &Value) -> Option<String> {
     let name = parameter["name"].as_str().or_else(|| parameter["$ref"].as_str()?.rsplit('/').next());
     name.map(str::to_owned)
@@ -96,7 +101,7 @@ fn name_of(parameter: &Value) -> Option<String> {
 
 /// Lets a list have these items only. What was an example need not be one of them.
 fn narrow(parameter: &mut Value, items: &Value) {
-    parameter["schema"] = json!({ "type": "array", "items": items });
+    parameter["schema"]["items"] = json!({ "enum": items });
     if let Some(parameter) = parameter.as_object_mut() {
         parameter.remove("example");
     }
@@ -112,19 +117,25 @@ fn answers_rows(operation: &mut Value, row: &Value) {
 
 /// What a column can be filtered by.
 fn filter(column: &Column) -> Value {
-    // Beside the tables' own types are those that a view computes, which are compared as they read.
-    let (what, pattern) = match column.of_type.to_ascii_uppercase().as_str() {
-        // As far as 64 bits surely go.
-        "INT" | "INTEGER" => ("an integer", "-?[0-8]?[0-9]{1,18}"),
-        "REAL" => ("a number", r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"),
-        "BLOB" => ("base64", "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"),
-        _ => ("a text", r"[\s\S]*"),
+    const BASE64: &str =
+        "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)";
+    const NUMBER: &str = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?";
+    // A value, and one of a list. What a view computes has no type, and is compared as it reads.
+    let (what, value, listed) = match column.of_type.to_ascii_uppercase().as_str() {
+        "INT" | "INTEGER" | "REAL" => ("a number", NUMBER.to_owned(), NUMBER),
+        "BLOB" => ("base64", format!("({BASE64})?"), BASE64),
+        _ => ("a text", r"[\s\S]*".to_owned(), r#"("([^"\\]|\\[\s\S])*"|[^",]+)"#),
     };
+    let pattern = format!(
+        r"^(not\.)?((eq|neq|gte?|lte?)\.{value}|like\.[\s\S]*|in\.\({listed}(,{listed})*\)|is\.(null|not_null|true|false))$"
+    );
     json!({
         "name": column.name,
         "in": "query",
-        "description": format!("`eq.` and {what}."),
-        "schema": { "type": "string", "pattern": format!("^eq\\.{pattern}$") },
+        "description": format!("An operator, and {what} behind it: `eq.`, `neq.`, `gt.`, `gte.`, `lt.`, `lte.`, `like.`, `in.(…)`, `is.null`; also behind `not.`."),
+        "style": "form",
+        "explode": true,
+        "schema": { "type": "array", "items": { "type": "string", "pattern": pattern } },
     })
 }
 
