@@ -70,9 +70,16 @@ fn the_parameters_that_are_described_are_those_that_are_taken() {
     let mut looked_at = 0;
     for (method, path, parameters) in operations(&document) {
         // When it is asked for what nobody knows,
-        let needed = parameters.iter().filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
-        let needed: Vec<String> =
-            needed.map(|parameter| format!("&{}=1", parameter["name"].as_str().expect("a name"))).collect();
+        let needed = parameters.iter().filter(|parameter| {
+            // One of two must be said of what is followed.
+            parameter["in"] == "query" && (parameter["required"] == true || parameter["name"] == "query")
+        });
+        let needed: Vec<String> = needed
+            .map(|parameter| {
+                let name = parameter["name"].as_str().expect("a name");
+                format!("&{name}={}", parameter["example"].as_str().unwrap_or("1"))
+            })
+            .collect();
         let address = format!("{}?nobody_knows=1{}", filled(&path, &parameters), needed.concat());
         let answer = ask(&server, &method, &address);
         // then whoever takes parameters says which there are,
@@ -94,7 +101,8 @@ fn the_parameters_that_are_described_are_those_that_are_taken() {
             if described.remove("arguments") {
                 described.extend(["count".to_owned(), "at_least".to_owned()]);
             }
-            assert_eq!(known, described, "{what}");
+            // Of a feed, the question says which are its own.
+            assert!(known == described || path.ends_with("/live") && known.is_subset(&described), "{what}: {known:?}");
         }
         looked_at += 1;
     }
@@ -107,7 +115,11 @@ fn what_is_given_as_an_example_works() {
     let document = description(&server);
     for (method, path, parameters) in operations(&document) {
         let operation = &document["paths"][&path][method.to_ascii_lowercase()];
-        // Given every example of an operation,
+        // Given every example of an operation that answers something that ends, and can be read,
+        let answers = &operation["responses"]["200"]["content"];
+        if answers.is_object() && answers.get("application/json").or(answers.get("text/markdown")).is_none() {
+            continue;
+        }
         let needs = parameters.iter().filter(|parameter| parameter["in"] == "path" || parameter["required"] == true);
         if needs.clone().any(|parameter| parameter.get("example").is_none()) {
             continue;

@@ -76,10 +76,13 @@ fn method(route: &Route) -> String {
 fn add_problems(operation: &mut Value, is_for_anybody: bool) {
     let own = operation.as_object_mut().and_then(|operation| operation.remove(PROBLEMS)).unwrap_or_default();
     let own = own.as_array().into_iter().flatten().filter_map(|name| code(name.as_str()?));
-    // An address that is not UTF-8 is no good anywhere.
-    let mut codes = vec![Code::BadParameter];
+    // An address that is not UTF-8 is no good anywhere, and a host may be at fault with any request.
+    let mut codes = vec![Code::BadParameter, Code::InternalError];
     if !is_for_anybody {
         codes.extend([Code::TokenNeeded, Code::NotAllowed]);
+    }
+    if operation.get("requestBody").is_some() {
+        codes.push(Code::RequestTooSlow);
     }
     codes.extend(own);
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
@@ -197,7 +200,7 @@ mod tests {
         let written = read();
         let mut named = HashSet::from([Code::BadParameter.name(), Code::TokenNeeded.name(), Code::NotAllowed.name()]);
         // No operation is at an address that takes another method.
-        named.insert(Code::MethodNotAllowed.name());
+        named.extend([Code::InternalError, Code::RequestTooSlow, Code::MethodNotAllowed].map(Code::name));
         for (what, _, operation) in operations(&written) {
             for name in operation[PROBLEMS].as_array().into_iter().flatten() {
                 let name = name.as_str().expect("a name");
