@@ -30,6 +30,8 @@ UNSAID = (
     "what `next` of the page before says",
     # Several appends at once are to several streams.
     "stands twice in one append",
+    # To the description an import is a text; that each line of it is an event is not said there.
+    "The lines before it are stored",
     # Either a query or a table is followed, from where this feed was left.
     "say what to follow",
     "the id of an event of this feed",
