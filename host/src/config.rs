@@ -23,7 +23,7 @@ pub struct Settings {
     /// Ask for a token on this machine, too: behind a reverse proxy, say
     #[arg(long, env = "LATERNA_REQUIRE_TOKENS", num_args = 0..=1, default_missing_value = "true")]
     pub require_tokens: Option<bool>,
-    /// Origins whose pages may ask from a browser, such as https://app.example, or `*` for all where tokens are needed [default: none]
+    /// Origins whose pages may ask from a browser, such as `https://app.example`, or `*` for all where tokens are needed [default: none]
     #[arg(long, env = "LATERNA_CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Option<Vec<String>>,
     /// Say a line on standard error for each request that is answered

@@ -146,6 +146,9 @@ struct Filter {
     holds: Box<dyn Fn(&Row) -> bool>,
 }
 
+/// Whether a cell is as wanted, as far as is known.
+type Holds = Box<dyn Fn(&Cell) -> Option<bool>>;
+
 /// What a filter may be for one cell: unknown where the cell is null, and unknown is not true, negated or not.
 fn filter(rng: &mut Rng, rows: &[Row]) -> Filter {
     let column = COLUMNS[rng.usize(..COLUMNS.len())];
@@ -160,7 +163,7 @@ fn filter(rng: &mut Rng, rows: &[Row]) -> Filter {
     };
     let negated = rng.u8(..4) == 0;
     let not = if negated { "not." } else { "" };
-    let (op, said, holds): (_, _, Box<dyn Fn(&Cell) -> Option<bool>>) = match rng.u8(..9) {
+    let (op, said, holds): (_, _, Holds) = match rng.u8(..9) {
         op @ 0..=5 => {
             let wanted = wanted(rng);
             let said = wanted.said();

@@ -47,6 +47,9 @@ pub enum SqlArguments {
     Placed(Vec<Cell>),
 }
 
+/// The parameter that says where the page begins behind a row with these hidden cells, and its value.
+pub type PlaceBehind = Box<dyn Fn(&[Cell]) -> (&'static str, String) + Send + Sync>;
+
 /// How rows are cut into pages.
 pub struct Paging {
     /// Rows of a page.
@@ -58,7 +61,7 @@ pub struct Paging {
     /// Its parameters.
     pub parameters: Vec<(String, String)>,
     /// Its place, by the hidden cells of the last row.
-    pub place: Box<dyn Fn(&[Cell]) -> (&'static str, String) + Send + Sync>,
+    pub place: PlaceBehind,
 }
 
 /// An answer.
