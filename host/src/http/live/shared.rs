@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// For so many times as long as an answer took, no other one is computed: one question never takes more than a part of a processor.
+/// For so many times as long as an answer took, no other one is computed: one question never takes more than a fifth of a processor.
 const REST: u32 = 4;
 
 /// The questions that are followed.
@@ -171,7 +171,7 @@ impl Asking {
             };
             let begun = Instant::now();
             let (position, read_from) = self.ask(&live).await;
-            let rested = begun + self.app.config().live.max(begun.elapsed() * REST);
+            let rested = begun + self.app.config().live.max(begun.elapsed() * (1 + REST));
             tokio::select! {
                 () = self.wait_for_write(&live, position, read_from) => {}
                 ended = wait_for_another(&self.app, &self.asked.projection, &live, &mut changed) => if ended.is_err() {
