@@ -1,12 +1,16 @@
 //! Live questions: the answer now, and again when it has changed; asked once for all who follow, and never taken back.
 
+use fastrand::Rng;
 use laterna_tests::feed::Feed;
 use laterna_tests::guests::misbehaving;
-use laterna_tests::{Client, Data, PATIENCE, Server};
+use laterna_tests::{Client, Data, PATIENCE, Server, random};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Instant;
+
+/// Events of each writer.
+const EVENTS: u64 = 400;
 
 /// Counts events by their type, and answers `counted` in SQL and `events` by code; `of` has a parameter that is called like one of the URL's.
 fn counting(says: &Value) -> Vec<u8> {
@@ -72,6 +76,80 @@ fn the_answer_comes_now_and_again_when_it_changed() {
     for feed in &mut feeds {
         assert_eq!(answer(feed), (5, counted(2)));
         holds_at(feed, 5);
+    }
+}
+
+#[test]
+fn no_change_is_missed_and_every_answer_is_of_its_position() {
+    // Given followers of three questions, who come at random moments, while two write as fast as they can, and a swap happens,
+    let seed = random::seed("no_change_is_missed_and_every_answer_is_of_its_position");
+    let data = Data::in_memory();
+    let server = serve(&data, &[]);
+    let types = ["Red", "Green", "Blue"];
+    append(&server, types[0]);
+    let follow = |which: &str, mut rng: Rng| {
+        let path = format!("/projections/counting/live?query=counted&type={which}");
+        let (mut seen, mut id): (Vec<(u64, u64)>, Option<String>) = (Vec::new(), None);
+        loop {
+            // Now and then the connection is lost, and taken up again.
+            let headers: Vec<(&str, &str)> = id.iter().map(|id| ("last-event-id", id.as_str())).collect();
+            let mut feed = server.feed(&path, &headers);
+            for _ in 0..rng.usize(1..20) {
+                let said = feed.next().expect("the feed goes on").expect("the feed does not break off");
+                assert_ne!(said.name, "problem", "{said:?}");
+                let data = said.json();
+                if said.name.is_empty() {
+                    let events = data["answer"]["rows"][0]["events"].as_u64().unwrap_or(0);
+                    seen.push((data["position"].as_u64().expect("a position"), events));
+                }
+                if !said.id.is_empty() {
+                    id = Some(said.id.clone());
+                }
+                if data["position"].as_u64() >= Some(2 * EVENTS + 2) {
+                    return seen;
+                }
+            }
+        }
+    };
+    let seen: Vec<(&str, Vec<(u64, u64)>)> = std::thread::scope(|scope| {
+        let followers: Vec<_> = (0..6_usize)
+            .map(|follower| {
+                (
+                    types[follower % 3],
+                    scope.spawn(move || follow(types[follower % 3], Rng::with_seed(seed + follower as u64))),
+                )
+            })
+            .collect();
+        let writers = [1, 2].map(|writer| {
+            let (client, mut rng) = (server.client.clone(), Rng::with_seed(seed ^ (writer << 32)));
+            scope.spawn(move || {
+                for _ in 0..EVENTS {
+                    let event = json!({ "type": types[rng.usize(..3)], "data": {} });
+                    client.post(&format!("/streams/{writer}/events"), &json!({ "events": [event] })).ok();
+                }
+            })
+        });
+        let next = counting(&json!({ "version": "2.0.0" }));
+        server.try_post("/components?name=counting", "application/wasm", next).expect("an answer").ok();
+        for writer in writers {
+            writer.join().expect("it writes");
+        }
+        append(&server, types[0]);
+        followers.into_iter().map(|(which, follower)| (which, follower.join().expect("it follows"))).collect()
+    });
+
+    // then each answer is what the log says at its position, in order, and the last one is the last there is.
+    let events = server.get("/events?limit=10000").ok();
+    let types: Vec<&str> =
+        events["events"].as_array().expect("events").iter().filter_map(|event| event["type"].as_str()).collect();
+    let count =
+        |which: &str, position: u64| types[..position as usize].iter().filter(|known| **known == which).count() as u64;
+    for (which, seen) in seen {
+        assert!(seen.is_sorted_by(|one, other| one.0 <= other.0), "{which}: {seen:?}");
+        for (position, events) in &seen {
+            assert_eq!(*events, count(which, *position), "{which} at {position}: {seen:?}");
+        }
+        assert_eq!(seen.last().map(|(_, events)| *events), Some(count(which, 2 * EVENTS + 2)), "{which}: {seen:?}");
     }
 }
 
