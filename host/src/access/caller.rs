@@ -2,11 +2,12 @@
 
 use super::{Role, Token};
 use crate::log::Sight;
+use std::borrow::Cow;
 
 /// Somebody who asks: by a token, or without one where that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    roles: Vec<Role>,
+    roles: Cow<'static, [Role]>,
     /// `None` belongs to no module.
     module: Option<String>,
     /// The id of the token that they showed, if they did.
@@ -17,20 +18,20 @@ impl Caller {
     /// Somebody whom nobody asked who they are: may do what anybody may.
     #[must_use]
     pub fn anybody() -> Self {
-        Self { roles: Vec::new(), module: None, token: None }
+        Self { roles: Cow::Borrowed(&[]), module: None, token: None }
     }
 
     /// Somebody who needs no token, because the host trusts the machine that it is asked from: may do everything, and belongs to no
     /// module.
     #[must_use]
     pub fn trusted() -> Self {
-        Self { roles: vec![Role::Admin], ..Self::anybody() }
+        Self { roles: Cow::Borrowed(&[Role::Admin]), ..Self::anybody() }
     }
 
     /// Somebody who showed this token.
     #[must_use]
     pub fn by(token: &Token) -> Self {
-        Self { roles: token.roles.clone(), module: token.module.clone(), token: Some(token.id.clone()) }
+        Self { roles: token.roles.clone().into(), module: token.module.clone(), token: Some(token.id.clone()) }
     }
 
     /// The same, inside this module.

@@ -14,7 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Parameters {
     left: Vec<(String, String)>,
-    known: Vec<String>,
+    /// The names that were asked for, as they are told.
+    known: String,
 }
 
 impl<S: Sync> FromRequestParts<S> for Parameters {
@@ -22,7 +23,7 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self { left: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), known: Vec::new() })
+        Ok(Self { left: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), known: String::new() })
     }
 }
 
@@ -30,7 +31,7 @@ impl Parameters {
     /// Parameters that were taken apart already.
     #[must_use]
     pub fn of(left: Vec<(String, String)>) -> Self {
-        Self { left, known: Vec::new() }
+        Self { left, known: String::new() }
     }
 
     /// Takes a parameter, if it is there.
@@ -38,7 +39,10 @@ impl Parameters {
     /// # Errors
     /// It is there twice.
     pub fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        self.known.push(name.to_owned());
+        if !self.known.is_empty() {
+            self.known.push_str(", ");
+        }
+        self.known.push_str(name);
         let mut found = None;
         let mut twice = false;
         self.left.retain_mut(|(key, value)| {
@@ -137,7 +141,7 @@ impl Parameters {
         match self.left.first() {
             None => Ok(()),
             Some((name, _)) => {
-                let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+                let known = if self.known.is_empty() { "none" } else { &self.known };
                 let detail = format!("there is no parameter `{name}` here; there are: {known}");
                 Err(Problem::new(Code::BadParameter, detail).with("parameter", name.as_str()))
             }

@@ -151,8 +151,8 @@ impl Sql {
         let Written { mut body, more } = writer.end().map_err(failed)?;
         let next = more.zip(self.paging.as_ref()).map(|(last, paging)| paging.next(&last));
         if format == Format::Json {
-            let next = serde_json::to_string(&next).map_err(|error| failed(error.to_string()))?;
-            body.extend_from_slice(format!("],\"next\":{next}").as_bytes());
+            body.extend_from_slice(b"],\"next\":");
+            serde_json::to_writer(&mut body, &next).map_err(|error| failed(error.to_string()))?;
             if let Some(count) = count {
                 body.extend_from_slice(format!(",\"count\":{count}").as_bytes());
             }
@@ -196,10 +196,9 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let Reading { serving, store } = reading;
     let (format, bounds) = (question.format(headers), bounds(app));
-    let (plugin, known) = (serving.plugin.clone(), headers.get_all(header::IF_NONE_MATCH));
-    let known: Vec<HeaderValue> = known.iter().cloned().collect();
+    let known: Vec<HeaderValue> = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
     let release = serving.release;
-    let written_as = format!("{}-{}", format.tag(), content_mark(app.host.log.identity(), plugin.digest()));
+    let written_as = written_as(format, app.host.log.identity(), serving.plugin.digest());
     let answered = store
         .answer(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
             let _place = &place;
@@ -208,7 +207,7 @@ pub async fn answer(
             if is_known(&known, &tag) {
                 return Ok((snapshot.position(), tag, None));
             }
-            let answer = question.ask(&plugin, snapshot, format, &bounds)?;
+            let answer = question.ask(&serving.plugin, snapshot, format, &bounds)?;
             Ok((answer.position, tag, Some(answer)))
         })
         .await?;
@@ -219,10 +218,10 @@ pub async fn answer(
     })
 }
 
-/// Tells apart what two data directories call release 1 as of position 1.
-fn content_mark(log: &str, digest: &str) -> String {
+/// The end of a tag: the format, and what tells apart what two data directories call release 1 as of position 1.
+fn written_as(format: Format, log: &str, digest: &str) -> String {
     let end = log.len().saturating_sub(8);
-    format!("{}{}", log.get(end..).unwrap_or(log), digest.get(..8).unwrap_or(digest))
+    format!("{}-{}{}", format.tag(), log.get(end..).unwrap_or(log), digest.get(..8).unwrap_or(digest))
 }
 
 /// What an answer may take.

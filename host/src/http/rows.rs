@@ -53,6 +53,9 @@ impl Format {
     }
 }
 
+/// Room for the text from the beginning on: a row or two take no more.
+const ROOM_BYTES: usize = 512;
+
 /// Writes rows.
 pub struct Writer {
     text: Text,
@@ -81,12 +84,16 @@ pub struct Written {
 impl Writer {
     /// Writes so many rows of so many columns less than there are.
     pub fn new(format: Format, limit: usize, hidden: usize) -> Self {
+        let mut body = Vec::with_capacity(ROOM_BYTES);
         let text = match format {
-            Format::Json => Text::Json { body: b"{\"rows\":[".to_vec(), keys: Vec::new(), lines: false },
-            Format::Lines => Text::Json { body: Vec::new(), keys: Vec::new(), lines: true },
+            Format::Json => {
+                body.extend_from_slice(b"{\"rows\":[");
+                Text::Json { body, keys: Vec::new(), lines: false }
+            }
+            Format::Lines => Text::Json { body, keys: Vec::new(), lines: true },
             Format::Csv => {
                 let ends = csv::Terminator::CRLF;
-                Text::Csv(Box::new(csv::WriterBuilder::new().terminator(ends).from_writer(Vec::new())))
+                Text::Csv(Box::new(csv::WriterBuilder::new().terminator(ends).from_writer(body)))
             }
         };
         Self { text, limit, hidden, rows: 0, more: false, last: Vec::new() }
@@ -116,7 +123,7 @@ impl Sink for Writer {
                         "two columns of the answer are called `{twice}`: name one of them otherwise, with AS"
                     ));
                 }
-                *keys = names.iter().map(|name| key(name)).collect();
+                *keys = names.iter().map(|name| key(name)).collect::<Result<_, _>>()?;
                 Ok(())
             }
             Text::Csv(csv) => csv.write_record(names).map_err(|error| error.to_string()),
@@ -163,8 +170,11 @@ impl Sink for Writer {
     }
 }
 
-fn key(name: &str) -> Vec<u8> {
-    format!("{}:", serde_json::Value::from(name)).into_bytes()
+fn key(name: &str) -> Result<Vec<u8>, String> {
+    let mut key = Vec::with_capacity(name.len() + 3);
+    serde_json::to_writer(&mut key, name).map_err(|error| error.to_string())?;
+    key.push(b':');
+    Ok(key)
 }
 
 fn not_utf8(_: rusqlite::types::FromSqlError) -> String {
