@@ -186,6 +186,14 @@ fn who_comes_back_is_told_what_is_new_only() {
     let mut feed = server.feed(path, &[("last-event-id", &second.id)]);
     assert_eq!(answer(&mut feed), (3, counted(3)));
 
+    // Who has seen later than where the projection stands is told nothing until it is there again.
+    server.post("/projections/counting/pause", &json!({})).ok();
+    append(&server, "Untold");
+    let mut feed = server.feed("/projections/counting/live?query=counted&type=Told", &[("last-event-id", "4-x")]);
+    assert_eq!(feed.heartbeat().json()["position"], Value::Null);
+    server.post("/projections/counting/resume", &json!({})).ok();
+    assert_eq!(answer(&mut feed), (4, counted(3)));
+
     // An id of another kind of feed is none of these.
     for id in ["7", "x-y", "-", "\u{e4}"] {
         let refused = server.try_feed(path, &[("last-event-id", id)]).err().expect("it is no id of this feed");
@@ -344,7 +352,7 @@ fn a_slow_reader_gets_the_newest_answer() {
 fn what_is_asked_in_sql_is_bounded_and_ends_with_who_asks() {
     let data = Data::new();
     let server =
-        serve(&data, &["--sql-readers", "1", "--query-ms", "60000", "--page-rows", "100", "--answer-bytes", "100000"]);
+        serve(&data, &["--sql-readers", "1", "--query-ms", "600000", "--page-rows", "100", "--answer-bytes", "100000"]);
     append(&server, "Told");
     let ask = |body: Value| server.post("/projections/counting/sql?fresh=true", &body);
 
