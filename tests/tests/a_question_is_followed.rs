@@ -373,6 +373,8 @@ fn what_is_asked_in_sql_is_bounded_and_ends_with_who_asks() {
     );
     assert_eq!(csv.text, "type,events\r\nTold,1\r\n");
 
+    assert_eq!(ask(json!({ "sql": "SELECT 1 AS one", "params": null })).ok()["rows"], json!([{ "one": 1 }]));
+
     // What does not only read the read model is refused, in words.
     for (sql, words) in [
         ("DELETE FROM counts", "not authorized"),
@@ -388,9 +390,11 @@ fn what_is_asked_in_sql_is_bounded_and_ends_with_who_asks() {
         ("VACUUM", "it does not read"),
         ("SELECT 1; SELECT 2", "ultiple statements"),
         ("", "it does not read"),
-        ("SELECT colour", "no such column: colour"),
+        ("SELECT colour", "no such column: colour; there are: counts (type, events)"),
+        ("SELECT * FROM colours", "no such table: colours; there are: counts, heap"),
+        ("SELECT date('2026-01-01')", "none of times or chance"),
         ("SELECT 1 AS a, 2 AS a", "two columns of the answer are called `a`"),
-        ("SELECT ?", "it takes 1 parameters, and 0 are given"),
+        ("SELECT ?, :a", "parameters that it takes: 2 (?, :a); that are given: 0"),
         ("SELECT 1\u{0}", "zero byte"),
         ("SELECT CAST(x'ff' AS TEXT)", "not UTF-8"),
     ] {
@@ -405,6 +409,7 @@ fn what_is_asked_in_sql_is_bounded_and_ends_with_who_asks() {
     for body in [
         json!({}),
         json!({ "sql": 1 }),
+        json!(["SELECT 1", []]),
         json!({ "sql": "SELECT 1", "parms": [] }),
         json!({ "sql": "SELECT 1", "params": 1 }),
         json!({ "sql": "SELECT ?", "params": [[1]] }),

@@ -12,6 +12,10 @@ use tokio::sync::SemaphorePermit;
 /// It is too large, or not JSON of this shape; the problem names the place.
 pub async fn json<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Problem> {
     let (bytes, _place) = bytes(app, body, app.config().request_bytes, "request_bytes").await?;
+    // What reads an object here would also take an array of its members.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::new(Code::BadRequest, "the body is an array; it should be an object of JSON"));
+    }
     serde_json::from_slice(&bytes)
         .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not as it should be: {error}")))
 }

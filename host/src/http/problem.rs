@@ -364,7 +364,10 @@ impl From<log::Error> for Problem {
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        tracing::error!(%error, "a read store is out of order");
+        // It is closed where the host is being stopped, or nobody waits for the answer any more.
+        if !matches!(error, store::Error::Closed) {
+            tracing::error!(%error, "a read store is out of order");
+        }
         Self::new(Code::StoreUnavailable, "The read store could not be read; the host's standard error says why.")
     }
 }
@@ -375,7 +378,7 @@ impl From<store::ReadError> for Problem {
         match error {
             store::ReadError::Sql(_) => Self::new(Code::QueryFailed, what),
             store::ReadError::TooManyRows(_) | store::ReadError::TooManyBytes(_) => {
-                Self::new(Code::AnswerTooLarge, format!("{what}. Ask for less: filter, or page with `limit`."))
+                Self::new(Code::AnswerTooLarge, format!("{what}. Ask for less: with a filter, or a limit."))
             }
             store::ReadError::OutOfTime(_) => {
                 Self::new(Code::QueryTooSlow, format!("{what}. Ask for less, or give the table an index."))

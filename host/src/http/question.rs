@@ -199,19 +199,19 @@ pub async fn answer(
     let known: Vec<HeaderValue> = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
     let release = serving.release;
     let written_as = written_as(format, app.host.log.identity(), serving.plugin.digest());
-    let answered = store
-        .answer(move |snapshot: &mut Snapshot| -> Result<_, Problem> {
-            let _place = &place;
-            let tag = tag(release, snapshot.position(), &written_as);
-            // What follows from the position alone need not be computed to be compared.
-            if is_known(&known, &tag) {
-                return Ok((snapshot.position(), tag, None));
-            }
-            let answer = question.ask(&serving.plugin, snapshot, format, &bounds)?;
-            Ok((answer.position, tag, Some(answer)))
-        })
-        .await?;
-    let (position, tag, answer) = answered;
+    let is_computed = matches!(question, Question::Computed { .. });
+    let ask = move |snapshot: &mut Snapshot| -> Result<_, Problem> {
+        let _place = &place;
+        let tag = tag(release, snapshot.position(), &written_as);
+        // What follows from the position alone need not be computed to be compared.
+        if is_known(&known, &tag) {
+            return Ok((snapshot.position(), tag, None));
+        }
+        let answer = question.ask(&serving.plugin, snapshot, format, &bounds)?;
+        Ok((answer.position, tag, Some(answer)))
+    };
+    let answered = if is_computed { store.read(ask).await } else { store.answer(ask).await };
+    let (position, tag, answer) = answered?;
     Ok(match answer {
         None => tagged(StatusCode::NOT_MODIFIED.into_response(), release, position, &tag),
         Some(answer) => tagged(answer.into_response(), release, position, &tag),

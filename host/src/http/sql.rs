@@ -23,8 +23,7 @@ use tokio::time::timeout;
 #[serde(deny_unknown_fields)]
 struct Asked {
     sql: String,
-    #[serde(default)]
-    params: Params,
+    params: Option<Params>,
 }
 
 /// What stands in place of its parameters.
@@ -33,12 +32,6 @@ struct Asked {
 enum Params {
     Named(BTreeMap<String, Value>),
     Placed(Vec<Value>),
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self::Placed(Vec::new())
-    }
 }
 
 /// `POST /projections/{name}/sql?as_of=`: reads only, and ends with who asks.
@@ -53,7 +46,7 @@ pub async fn ask(
     let moment = Moment::take(&app, &mut parameters)?;
     parameters.finish()?;
     let Asked { sql, params } = body::json(&app, body).await?;
-    let arguments = match params {
+    let arguments = match params.unwrap_or(Params::Placed(Vec::new())) {
         Params::Named(values) => {
             let cells = values.into_iter().map(|(name, value)| Ok((cell(&name, value)?, name)));
             let cells = cells.collect::<Result<Vec<_>, Problem>>()?;

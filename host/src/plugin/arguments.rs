@@ -59,7 +59,10 @@ fn typed(of_type: ParameterType, text: &str) -> Result<Cell, &'static str> {
     match of_type {
         ParameterType::Text => Ok(Cell::Text(text.to_owned())),
         ParameterType::Integer => text.parse().map(Cell::Integer).map_err(|_| "an integer"),
-        ParameterType::Real => text.parse().map(Cell::Real).map_err(|_| "a number"),
+        ParameterType::Real => {
+            let parsed = text.parse().ok().filter(|real: &f64| real.is_finite());
+            parsed.map(Cell::Real).ok_or("a number")
+        }
         ParameterType::Boolean => {
             let parsed: Result<bool, _> = text.parse();
             parsed.map(|boolean| Cell::Integer(boolean.into())).map_err(|_| "true or false")

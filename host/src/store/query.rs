@@ -110,7 +110,7 @@ pub(super) fn run(
     let read_error = |error| match fault(error) {
         Fault::Machine(error) => ReadError::Store(error),
         Fault::OutOfSteps | Fault::OutOfTime => ReadError::OutOfTime(bounds.time),
-        other => ReadError::Sql(other.to_string()),
+        other => ReadError::Sql(words(&other)),
     };
     if sql.contains('\0') {
         return Err(ReadError::Sql("the SQL holds a zero byte, at which SQLite would end it".to_owned()));
@@ -130,6 +130,18 @@ pub(super) fn run(
     answered
 }
 
+/// What is wrong with a question, and what to ask instead.
+fn words(fault: &Fault) -> String {
+    let Fault::Sql { code, message } = fault else { return fault.to_string() };
+    if *code == rusqlite::ffi::SQLITE_AUTH {
+        return format!(
+            "{message}: a question only reads the read model's tables and views, with functions whose answer hangs on nothing \
+             else, so none of times or chance"
+        );
+    }
+    message.clone()
+}
+
 /// The tables that a question reads.
 pub(super) fn tables(store: &Guarded, sql: &str) -> Result<BTreeSet<String>, ReadError> {
     store.pen.hand_to(Author::Question);
@@ -138,7 +150,7 @@ pub(super) fn tables(store: &Guarded, sql: &str) -> Result<BTreeSet<String>, Rea
     store.pen.hand_to(Author::Host);
     prepared.map_err(|error| match fault(error) {
         Fault::Machine(error) => ReadError::Store(error),
-        other => ReadError::Sql(other.to_string()),
+        other => ReadError::Sql(words(&other)),
     })?;
     Ok(store.pen.take_touched().read)
 }
@@ -153,8 +165,13 @@ fn bind(
     match arguments {
         Arguments::Placed(values) => {
             if values.len() != takes {
-                let (given, taken) = (values.len(), takes);
-                return Err(ReadError::Sql(format!("it takes {taken} parameters, and {given} are given")));
+                let names = (1..=takes).map(|index| statement.parameter_name(index).unwrap_or("?"));
+                let names =
+                    if takes == 0 { String::new() } else { format!(" ({})", names.collect::<Vec<_>>().join(", ")) };
+                return Err(ReadError::Sql(format!(
+                    "parameters that it takes: {takes}{names}; that are given: {}",
+                    values.len()
+                )));
             }
             for (index, value) in values.iter().enumerate() {
                 statement.raw_bind_parameter(index + 1, value).map_err(&read_error)?;

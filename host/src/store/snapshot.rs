@@ -18,6 +18,9 @@ use tokio::sync::{Semaphore, watch};
 /// Steps of SQLite's machine that may be done on a thread that must not be kept: about a tenth of a millisecond.
 const BRIEF_STEPS: u64 = 4_000;
 
+/// Characters of what there is, for who asked for what there is not.
+const POINTED: usize = 1_000;
+
 /// A store's handle: cheap to clone, usable from any thread.
 #[derive(Clone)]
 pub struct Store {
@@ -332,13 +335,31 @@ impl Snapshot {
     ) -> Result<(), ReadError> {
         let store = self.store.as_ref().ok_or(Error::Closed).map_err(ReadError::Store)?;
         if !self.is_brief {
-            return query::run(store, sql, arguments, bounds, sink);
+            return query::run(store, sql, arguments, bounds, sink).map_err(|error| self.pointing(error));
         }
         store.meter.allow_steps(BRIEF_STEPS);
         let answered = query::run(store, sql, arguments, bounds, sink);
         store.meter.allow_steps(u64::MAX);
         self.takes_more.set(matches!(answered, Err(ReadError::OutOfTime(_))) || self.takes_more.get());
-        answered
+        answered.map_err(|error| self.pointing(error))
+    }
+
+    /// Says what there is to who asked for what there is not.
+    fn pointing(&self, error: ReadError) -> ReadError {
+        let ReadError::Sql(words) = error else { return error };
+        let relations = self.inner.relations.iter();
+        let there_are: Vec<String> = if words.starts_with("no such table") {
+            relations.map(|relation| relation.name.clone()).collect()
+        } else if words.starts_with("no such column") {
+            let columns = |relation: &Relation| {
+                relation.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+            };
+            relations.map(|relation| format!("{} ({})", relation.name, columns(relation))).collect()
+        } else {
+            return ReadError::Sql(words);
+        };
+        let there_are: String = there_are.join(", ").chars().take(POINTED).collect();
+        ReadError::Sql(format!("{words}; there are: {there_are}"))
     }
 
     /// Asks a question in SQL, and keeps the answer as it is.

@@ -1,7 +1,7 @@
 //! Which rows: `column=op.value`, each once or several times, all of them together.
 
 use super::super::parameters::unfit;
-use super::super::problem::Problem;
+use super::super::problem::{Code, Problem};
 use super::column;
 use crate::store::{Column, Relation, quoted};
 use base64::Engine as _;
@@ -10,6 +10,9 @@ use rusqlite::types::Value as Cell;
 
 /// Values that `in` takes at most: as many as a statement of SQLite's takes for sure, with some left for the rest.
 const IN: usize = 500;
+
+/// Filters at most: SQLite goes no deeper than a hundred and a little.
+const FILTERS: usize = 64;
 
 const EXPECTED: &str = "a filter: `eq.value`, `neq.`, `gt.`, `gte.`, `lt.`, `lte.`, `like.a*`, `in.(a,b)`, `is.null`, `is.not_null`, \
                         `is.true` or `is.false`, each also behind `not.`";
@@ -23,6 +26,10 @@ pub(super) fn conditions(
     relation: &Relation,
     filters: &[(String, String)],
 ) -> Result<(Vec<String>, Vec<Cell>), Problem> {
+    if let Some((name, _)) = filters.get(FILTERS) {
+        let detail = format!("`{name}` is one filter too many: {FILTERS} may hold together");
+        return Err(Problem::new(Code::BadParameter, detail).with("parameter", name.as_str()));
+    }
     let mut arguments = Vec::new();
     let conditions = filters.iter().map(|(name, filter)| {
         let column = column(relation, name)?;
@@ -64,10 +71,14 @@ fn condition(column: &Column, filter: &str) -> Result<(String, Vec<Cell>), Unfit
                 "lt" => "<",
                 _ => "<=",
             };
-            match values.len() {
-                1 => (format!("{name} {than} ?"), values),
-                // Numbers are compared with the number, texts with the text.
-                _ => (format!("CASE typeof({name}) WHEN 'text' THEN {name} {than} ? ELSE {name} {than} ? END"), values),
+            match (is_open(column), values.len()) {
+                (false, _) => (format!("{name} {than} ?"), values),
+                // Where any type may stand, texts are compared with the text, and numbers with the number, if it is one.
+                (true, 1) => (format!("CASE typeof({name}) WHEN 'text' THEN {name} {than} ? END"), values),
+                (true, _) => {
+                    let number = format!("WHEN typeof({name}) IN ('integer', 'real') THEN {name} {than} ?");
+                    (format!("CASE WHEN typeof({name}) = 'text' THEN {name} {than} ? {number} END"), values)
+                }
             }
         }
         "like" => (format!("{name} LIKE ?"), vec![Cell::Text(value.replace('*', "%"))]),
@@ -94,6 +105,11 @@ fn condition(column: &Column, filter: &str) -> Result<(String, Vec<Cell>), Unfit
     })
 }
 
+/// Whether cells of any type may stand in a column.
+fn is_open(column: &Column) -> bool {
+    !["INT", "INTEGER", "REAL", "BLOB", "TEXT"].contains(&column.of_type.to_ascii_uppercase().as_str())
+}
+
 /// What a text in a URL may mean as a cell of this column. Where the column's type leaves it open, and the text is a number: the text,
 /// then the number.
 fn values(column: &Column, text: &str) -> Result<Vec<Cell>, &'static str> {
@@ -109,9 +125,14 @@ fn values(column: &Column, text: &str) -> Result<Vec<Cell>, &'static str> {
     }
 }
 
-/// The values of `(a,b,"c,d")`. In quotes, `\` stands before what is meant as it is.
+/// The values of `(a,b,"c,d")`; `None` where it is none.
 fn list(text: &str) -> Option<Vec<String>> {
     let inner = text.strip_prefix('(')?.strip_suffix(')')?;
+    if inner.is_empty() { None } else { split(inner) }
+}
+
+/// What stands between commas. In quotes, `\` stands before what is meant as it is.
+pub(super) fn split(inner: &str) -> Option<Vec<String>> {
     let (mut values, mut value) = (Vec::new(), String::new());
     let mut chars = inner.chars();
     let mut quoted = false;
@@ -124,7 +145,7 @@ fn list(text: &str) -> Option<Vec<String>> {
         }
     }
     values.push(value);
-    (!quoted && !inner.is_empty()).then_some(values)
+    (!quoted).then_some(values)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use axum::response::Response;
 use filter::conditions;
 use order::{Order, Place};
 use rusqlite::types::Value as Cell;
+use std::collections::BTreeSet;
 
 /// `GET /projections/{name}/tables/{table}?column=eq.value&select=&order=&limit=&after=&offset=&count=&as_of=`
 pub async fn read(
@@ -124,20 +125,38 @@ fn where_all(conditions: &[String]) -> String {
 
 /// The columns that are shown: those of `select`, each as it is or as `::text`; all of them where it names none.
 fn columns(relation: &Relation, select: &str) -> Result<Vec<String>, Problem> {
-    let named: Vec<&str> = select.split(',').filter(|name| !name.is_empty()).collect();
-    if named.is_empty() {
+    let named = names(relation, "select", select)?;
+    if named.is_empty() || named == ["*"] {
         return Ok(relation.columns.iter().map(|column| quoted(&column.name)).collect());
     }
-    let shown = named.into_iter().map(|name| match (column(relation, name), name.strip_suffix("::text")) {
-        // Nobody is kept from calling a column so.
-        (Ok(column), _) => Ok(quoted(&column.name)),
-        (Err(_), Some(name)) => {
-            let name = quoted(&column(relation, name)?.name);
-            Ok(format!("CAST({name} AS TEXT) AS {name}"))
+    let mut seen = BTreeSet::new();
+    let shown = named.iter().map(|name| {
+        let (column, as_text) = match (column(relation, name), name.strip_suffix("::text")) {
+            // Nobody is kept from calling a column so.
+            (Ok(column), _) => (column, false),
+            (Err(_), Some(name)) => (self::column(relation, name)?, true),
+            (Err(problem), None) => return Err(problem),
+        };
+        let shown = quoted(&column.name);
+        if !seen.insert(&column.name) {
+            let detail = format!("`select` names `{}` twice: a row has each column once", column.name);
+            return Err(Problem::new(Code::BadParameter, detail).with("parameter", "select"));
         }
-        (Err(problem), None) => Err(problem),
+        // A blob goes out as a text anyway.
+        let text = format!("CASE typeof({shown}) WHEN 'blob' THEN {shown} ELSE CAST({shown} AS TEXT) END AS {shown}");
+        Ok(if as_text { text } else { shown })
     });
     shown.collect()
+}
+
+/// The names of a list with commas between; in quotes, a name may have one, too.
+fn names(relation: &Relation, parameter: &str, list: &str) -> Result<Vec<String>, Problem> {
+    let names = filter::split(list).ok_or_else(|| {
+        let detail =
+            format!("the quotes in `{parameter}` are not closed; table `{}` has columns to name", relation.name);
+        Problem::new(Code::BadParameter, detail).with("parameter", parameter)
+    })?;
+    Ok(names.into_iter().filter(|name| !name.is_empty()).collect())
 }
 
 /// The column of a name.

@@ -2,7 +2,7 @@
 
 use super::super::parameters::{Parameters, unfit};
 use super::super::problem::{Code, Problem};
-use super::column;
+use super::{column, names};
 use crate::store::{Relation, RelationKind, quoted};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -72,11 +72,11 @@ impl Order {
     /// The order asked for, then by the key, so that pages follow on each other.
     pub(super) fn of(relation: &Relation, order: &str) -> Result<Self, Problem> {
         let mut terms: Vec<Term> = Vec::new();
-        for term in order.split(',').filter(|term| !term.is_empty()) {
+        for term in &names(relation, "order", order)? {
             let (name, descends) = match term.rsplit_once('.') {
                 Some((name, "asc")) => (name, false),
                 Some((name, "desc")) => (name, true),
-                _ => (term, false),
+                _ => (term.as_str(), false),
             };
             let name = &column(relation, name)?.name;
             if terms.iter().all(|term| term.column != *name) {
