@@ -133,7 +133,7 @@ pub(super) fn run(
 /// What is wrong with a question, and what to ask instead.
 fn words(fault: &Fault) -> String {
     let Fault::Sql { code, message } = fault else { return fault.to_string() };
-    if *code == rusqlite::ffi::SQLITE_AUTH {
+    if *code == rusqlite::ffi::SQLITE_AUTH || message.starts_with("not authorized") {
         return format!(
             "{message}: a question only reads the read model's tables and views, with functions whose answer hangs on nothing \
              else, so none of times or chance"
