@@ -309,6 +309,8 @@ fn a_file_is_had_in_parts_and_gone_on_with() {
             ("bytes=4096-", 4096..size),
             ("bytes=-10", size - 10..size),
             ("bytes=100-99999999", 100..size),
+            ("Bytes=100-99999999999999999999", 100..size),
+            ("bytes=-99999999999999999999", 0..size),
         ] {
             let part = server.download(path, &[&[("range", range)], &headers[..]].concat());
             assert_eq!((part.answer.status, part.answer.position()), (206, 300), "{path} {headers:?} {range}");
@@ -327,9 +329,14 @@ fn a_file_is_had_in_parts_and_gone_on_with() {
     assert_eq!(server.download(CARS, &[("range", "bytes=0-9")]).answer.position(), 320);
     let other = server.download(&pinned, &[("range", "bytes=100-"), ("if-range", "\"other\"")]);
     assert!(other.answer.status == 200 && other.bytes == whole.bytes);
+    // What is no range, or several, is answered whole.
+    for range in ["bytes=0-1,5-6", "bytes=5-1", "bytes=x", "bytes=+1-2", "bytes=-", "bytes=", "lines=1-2"] {
+        let all = server.download(&pinned, &[("range", range)]);
+        assert!(all.answer.status == 200 && all.bytes == whole.bytes, "{range}: {:?}", all.answer);
+    }
     // A range that is not there is told with how much there is.
-    for range in [format!("bytes={size}-"), "bytes=0-1,5-6".to_owned(), "bytes=5-1".to_owned(), "bytes=x".to_owned()] {
-        let refused = server.download(&pinned, &[("range", &range)]);
+    for range in [&format!("bytes={size}-"), "bytes=99999999999999999999-", "bytes=-0"] {
+        let refused = server.download(&pinned, &[("range", range)]);
         assert_eq!(refused.header("content-range"), format!("bytes */{size}"));
         assert_eq!(refused.refused(416, "range-not-satisfiable")["bytes"], size);
     }

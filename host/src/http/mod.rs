@@ -21,7 +21,7 @@
 //! * `past`: reading it as of a position
 //! * `question`: what can be asked of a read model; `rows`: what rows are written as
 //! * `tables`, `queries`, `sql`: the ways to ask; `live`: to be told again
-//! * `snapshot`: one as a file
+//! * `snapshot`: one as a file; `range`: a part of it
 //! * `parked`: what they left out
 //! * `tokens`: who may come in
 //! * `openapi`: this interface, described for programs
@@ -58,6 +58,7 @@ mod projections;
 mod proof;
 mod queries;
 mod question;
+mod range;
 mod reading;
 mod releases;
 mod routes;

@@ -4,6 +4,7 @@ use super::App;
 use super::answer::{POSITION, RELEASE, page_url, path_segment};
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
+use super::range::Range;
 use super::reading::{Freshness, check_read, find_component};
 use crate::access::Caller;
 use crate::plugin::Visibility;
@@ -58,11 +59,11 @@ struct Asked<'a> {
 }
 
 /// A file, and the part of it that is asked for.
-type Part<'a> = (Arc<SnapshotFile>, Option<&'a HeaderValue>);
+type Part = (Arc<SnapshotFile>, Option<Range>);
 
 impl<'a> Asked<'a> {
     /// The one of this release and position, if it is still kept.
-    fn pinned(&self, release: u64, position: u64) -> Result<Part<'a>, Problem> {
+    fn pinned(&self, release: u64, position: u64) -> Result<Part, Problem> {
         let component = find_component(self.app, self.name)?;
         // What serves now may be for others than what served then.
         if let Some(live) = &component.live {
@@ -70,14 +71,14 @@ impl<'a> Asked<'a> {
         }
         let is_it = |file: &SnapshotFile| file.release == release && file.position == position;
         let file = self.kept(is_it).ok_or_else(|| self.gone(release, position, &component))?;
-        let range = self.range().filter(|_| self.if_range().is_none_or(|tag| *tag == *etag(&file)));
+        let range = Range::of(self.headers).filter(|_| self.if_range().is_none_or(|tag| *tag == *etag(&file)));
         Ok((file, range))
     }
 
     /// The one of now; or one that is kept already, for who goes on with it or wants to know of it only.
-    async fn now(&self, freshness: &Freshness) -> Result<Part<'a>, Problem> {
+    async fn now(&self, freshness: &Freshness) -> Result<Part, Problem> {
         let live = freshness.reach(self.app, self.caller, self.name).await?;
-        let range = self.range();
+        let range = Range::of(self.headers);
         let goes_on = range.is_some() && self.if_range().is_some();
         if let Some(tag) = self.if_range().filter(|_| goes_on)
             && let Some(file) = self.kept(|file| *tag == *etag(file))
@@ -85,7 +86,7 @@ impl<'a> Asked<'a> {
             return Ok((file, range));
         }
         // Whoever begins with the first byte means one of now.
-        let begins = range.is_some_and(|range| range.as_bytes().starts_with(b"bytes=0-"));
+        let begins = range.is_some_and(Range::is_from_start);
         let looks = (range.is_some() && !goes_on && !begins) || self.method == Method::HEAD;
         let is_enough = |file: &SnapshotFile| file.release == live.release && file.position >= freshness.position();
         if let Some(file) = looks.then(|| self.kept(is_enough)).flatten() {
@@ -105,11 +106,6 @@ impl<'a> Asked<'a> {
         self.app.host.releases.snapshots().kept(self.name, |file| may_read(file) && wanted(file))
     }
 
-    /// `Range`, where it is one that counts here: any other is passed over.
-    fn range(&self) -> Option<&'a HeaderValue> {
-        self.headers.get(header::RANGE).filter(|range| range.as_bytes().starts_with(b"bytes="))
-    }
-
     fn if_range(&self) -> Option<&'a HeaderValue> {
         self.headers.get(header::IF_RANGE)
     }
@@ -121,7 +117,7 @@ impl<'a> Asked<'a> {
         known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     }
 
-    async fn answer(&self, file: Arc<SnapshotFile>, range: Option<&HeaderValue>) -> Result<Response, Problem> {
+    async fn answer(&self, file: Arc<SnapshotFile>, range: Option<Range>) -> Result<Response, Problem> {
         let tag = etag(&file);
         let mut response =
             if self.has(&tag) { StatusCode::NOT_MODIFIED.into_response() } else { self.part(&file, range).await? };
@@ -145,22 +141,20 @@ impl<'a> Asked<'a> {
         Ok(response)
     }
 
-    async fn part(&self, file: &Arc<SnapshotFile>, range: Option<&HeaderValue>) -> Result<Response, Problem> {
+    async fn part(&self, file: &Arc<SnapshotFile>, range: Option<Range>) -> Result<Response, Problem> {
         let mut request = Request::new(Body::empty());
         self.method.clone_into(request.method_mut());
         if let Some(range) = range {
-            request.headers_mut().insert(header::RANGE, range.clone());
+            put(request.headers_mut(), header::RANGE, &range.header(file.bytes));
         }
         let served = ServeFile::new(file.path()).try_call(request).await;
         let served = served
             .map_err(|source| Problem::from(crate::store::Error::File { path: file.path().to_owned(), source }))?;
         if served.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-            let size = served.headers().get(header::CONTENT_RANGE).cloned();
-            let bytes = size.as_ref().and_then(|size| size.to_str().ok()?.rsplit('/').next()?.parse::<u64>().ok());
             let detail = "the file has no such range. Ask for one range that begins within it, such as `bytes=0-1023`, or for all of it \
                           without `Range`.";
-            let mut problem = Problem::new(Code::RangeNotSatisfiable, detail).with("bytes", bytes).into_response();
-            size.and_then(|size| problem.headers_mut().insert(header::CONTENT_RANGE, size));
+            let mut problem = Problem::new(Code::RangeNotSatisfiable, detail).with("bytes", file.bytes).into_response();
+            put(problem.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", file.bytes));
             return Ok(problem);
         }
         let file = Arc::clone(file);

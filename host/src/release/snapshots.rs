@@ -86,6 +86,8 @@ pub struct SnapshotFile {
     pub position: u64,
     /// What no other file has.
     pub id: Uuid,
+    /// How many bytes it has.
+    pub bytes: u64,
     file: TempFile,
     room: Room,
 }
@@ -360,9 +362,11 @@ impl Copy {
         };
         export(&live.store, &file.0, hear, watch(&live.store, parts.config.verify.wal_bytes, unwanted))?;
         let Some(mut room) = room else { return Err(store::Error::Closed.into()) };
-        room.set(std::fs::metadata(&file.0).map_or(room.bytes, |file| file.len()));
+        let written = std::fs::metadata(&file.0);
+        let bytes = written.map_err(|source| store::Error::File { path: file.0.clone(), source })?.len();
+        room.set(bytes);
         let visibility = live.plugin.manifest().visibility;
-        Ok(SnapshotFile { component, module, visibility, release: live.release, position, id, file, room })
+        Ok(SnapshotFile { component, module, visibility, release: live.release, position, id, bytes, file, room })
     }
 }
 
