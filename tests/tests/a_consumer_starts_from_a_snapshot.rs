@@ -12,7 +12,9 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -646,4 +648,54 @@ fn the_command_line_downloads_one() {
     assert_names_no_file(&said);
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1);
     assert_eq!(cells(&open(&file), "cars"), trade.cells("cars", Version::Two, 40));
+}
+
+#[test]
+fn the_command_line_writes_it_where_it_is_told() {
+    // Given a link, a pipe and folders,
+    let data = Data::new();
+    let (server, trade) = serving(&data, &[], 40);
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let run = |output: &str| laterna(["snapshot", "cars", "--fresh", "--url", &server.url, "-o", output]);
+    let assert_is_snapshot = |bytes: &[u8]| {
+        let (_folder, database) = written(bytes);
+        assert_eq!(cells(&database, "cars"), trade.cells("cars", Version::Two, 40));
+    };
+    let is_link = |name: &str| std::fs::symlink_metadata(at(name)).expect("it is there").is_symlink();
+    std::fs::create_dir(at("elsewhere")).expect("a folder");
+    symlink("elsewhere/cars.db", at("link")).expect("a link");
+    symlink("link", at("link-to-link")).expect("a link");
+    assert!(Command::new("mkfifo").arg(at("pipe")).status().expect("mkfifo runs").success());
+    // a link is followed, where it leads to nothing yet, and where it leads to a file,
+    for _ in 0..2 {
+        let told = run(&at("link-to-link"));
+        assert!(told.status.success() && is_link("link") && is_link("link-to-link"), "{told:?}");
+        assert_is_snapshot(&std::fs::read(at("elsewhere/cars.db")).expect("it is there"));
+        std::fs::write(at("elsewhere/cars.db"), "old").expect("it is written");
+    }
+    // what is no file is written into,
+    let pipe = at("pipe");
+    let reader = std::thread::spawn(move || std::fs::read(pipe).expect("what comes"));
+    let told = run(&at("pipe"));
+    assert!(told.status.success() && told.stdout.is_empty(), "{told:?}");
+    assert!(std::fs::metadata(at("pipe")).expect("it is there").file_type().is_fifo());
+    assert_is_snapshot(&reader.join().expect("it reads"));
+    // and so is standard output, which has nothing else on it.
+    for standard in ["-", "/dev/stdout"] {
+        let told = run(standard);
+        assert!(told.status.success() && String::from_utf8_lossy(&told.stderr).contains("release 1 of `cars`"));
+        assert_is_snapshot(&told.stdout);
+    }
+    // Where no file can be, that is said.
+    for (output, words) in [
+        (at("elsewhere"), format!("`{}` is a folder: name a file", at("elsewhere"))),
+        (at("nowhere/cars.db"), format!("there is no folder `{}`", at("nowhere"))),
+        (at("link/cars.db"), format!("`{}` cannot be written: not a directory", at("link/cars.db"))),
+    ] {
+        let told = run(&output);
+        let said = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.code() == Some(1) && said.contains(&words), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 4);
 }

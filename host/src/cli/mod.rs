@@ -11,6 +11,7 @@ mod check;
 mod connect;
 mod demo;
 mod deploy;
+mod destination;
 mod diff;
 mod import;
 mod new;
