@@ -1,8 +1,10 @@
 //! The command line, as somebody uses it in a terminal or a script: with a host that runs, and with a data directory alone.
 
-use laterna_tests::{Data, component, laterna, online_retail_events};
+use laterna_tests::{BREATH, Data, PATIENCE, binary, component, laterna, online_retail_events};
 use serde_json::Value;
-use std::process::Output;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 /// What a command printed that must have succeeded.
 fn out(output: &Output) -> String {
@@ -138,4 +140,35 @@ fn what_cannot_be_done_says_what_to_do() {
     assert!(misspelt.contains("event_byte") && misspelt.contains("event_bytes"), "{misspelt}");
     failure(&laterna(["serve", "--no-such-flag"]), 2);
     failure(&laterna(["query", "retail"]), 2);
+}
+
+#[test]
+fn what_is_followed_ends_with_its_reader() {
+    // Given commands that follow, where nothing more comes,
+    let data = Data::new();
+    data.drop_component(&component("retail"));
+    let server = data.serve_with(&["--heartbeat-ms", "20"]);
+    server.import(&online_retail_events()).ok();
+    server.rows("retail", "customers");
+    for follow in [&["tail", "--after", "1999"][..], &["query", "retail", "top_customers", "--follow", "--json"]] {
+        let mut command = Command::new(binary());
+        let command = command.args(follow).args(["--url", &server.url]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut running = command.spawn().expect("laterna runs");
+        // when their reader has a line and goes,
+        let mut line = String::new();
+        BufReader::new(running.stdout.take().expect("piped")).read_line(&mut line).expect("a line of text");
+        // then they end as well, as if all were said.
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = running.try_wait().expect("it is ours") {
+                break status;
+            }
+            if begun.elapsed() > PATIENCE {
+                running.kill().expect("it is ours");
+                panic!("{follow:?} does not end");
+            }
+            std::thread::sleep(BREATH);
+        };
+        assert!(status.success() && !line.is_empty(), "{follow:?}: {status}");
+    }
 }

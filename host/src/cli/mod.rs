@@ -36,7 +36,8 @@ mod verify;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
-use std::io::IsTerminal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -121,6 +122,18 @@ macro_rules! say {
 }
 use say;
 
+/// Fails where nobody reads standard output any more, for a command that waits with nothing to say: only writing would tell it.
+fn check_reader() -> Result<(), Failure> {
+    let out = std::io::stdout();
+    let mut looked = PollFd::new(&out, PollFlags::empty());
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(std::slice::from_mut(&mut looked), Some(&now))?;
+    if looked.revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+        return Err(std::io::Error::from(ErrorKind::BrokenPipe).into());
+    }
+    Ok(())
+}
+
 /// What a command ends with when it cannot do its work: a line for people, with what to do next.
 type Failure = Box<dyn std::error::Error>;
 
@@ -175,5 +188,5 @@ pub fn run() -> ExitCode {
 /// Whoever read our output has enough, as `head` does.
 fn is_closed_pipe(failure: &(dyn std::error::Error + 'static)) -> bool {
     let io = failure.downcast_ref::<std::io::Error>();
-    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    io.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

@@ -1,7 +1,7 @@
 //! `laterna query`
 
 use super::connect::{Client, segment};
-use super::{Failure, Host, say, show};
+use super::{Failure, Host, check_reader, say, show};
 use serde_json::{Map, Value, json};
 
 /// Ask a projection: a named query, the rows of a table, or a question in SQL
@@ -76,7 +76,7 @@ impl Query {
     fn follow(&self, client: &Client, path: &str) -> Result<(), Failure> {
         client.follow(path, |name, data| {
             match name {
-                "heartbeat" => {}
+                "heartbeat" => check_reader()?,
                 _ if self.host.json => say!("{data}"),
                 "problem" => eprintln!("{}", show::cell(&serde_json::from_str::<Value>(data)?["detail"])),
                 _ => {

@@ -1,7 +1,7 @@
 //! `laterna tail`
 
 use super::connect::Client;
-use super::{Failure, Host, show};
+use super::{Failure, Host, check_reader, show};
 use serde_json::Value;
 use std::io::Write;
 
@@ -40,7 +40,7 @@ impl Tail {
             client.follow(&format!("/events?after={after}{filter}"), |name, data| {
                 let event: Value = serde_json::from_str(data)?;
                 last = event["position"].as_u64().unwrap_or(last);
-                if name.is_empty() { self.print(&event) } else { Ok(()) }
+                if name.is_empty() { self.print(&event) } else { check_reader() }
             })?;
             return Err(format!("the host ended the feed; go on with `laterna tail --after {last}`").into());
         }
