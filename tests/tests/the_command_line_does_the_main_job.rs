@@ -52,6 +52,9 @@ fn story(host: &[&str], events_file: &str) {
     let unknown = failure(&run(&["query", "retail", "best_customers"]), 1);
     assert!(unknown.contains("it has: top_customers, customer, share"), "{unknown}");
 
+    let misplaced = failure(&run(&["query", "retail", "customers"]), 1);
+    assert!(misplaced.contains("a table of that name: `GET /projections/retail/tables/customers`"), "{misplaced}");
+
     // The log is read from its end.
     let tail = out(&run(&["tail", "--no-follow", "--after", "2000"]));
     assert!(tail.contains("2001") && tail.contains("customer-12345@0  CustomerRegistered"), "{tail}");
@@ -140,6 +143,8 @@ fn what_cannot_be_done_says_what_to_do() {
     assert!(misspelt.contains("event_byte") && misspelt.contains("event_bytes"), "{misspelt}");
     failure(&laterna(["serve", "--no-such-flag"]), 2);
     failure(&laterna(["query", "retail"]), 2);
+    let no_pair = failure(&laterna(["query", "retail", "customers", "--table", "limit"]), 2);
+    assert!(no_pair.contains("not of the form name=value"), "{no_pair}");
 }
 
 #[test]

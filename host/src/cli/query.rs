@@ -13,7 +13,12 @@ pub struct Query {
     #[arg(value_name = "QUESTION")]
     asked: String,
     /// Parameters as name=value, filters of a table as column=eq.value; also order=, limit=, fresh=true, as_of=1042 …
-    parameters: Vec<String>,
+    ///
+    /// With --sql a number, true, false, null or a text in quotes, as JSON has them, is that, and anything else is a text: name='"42"' is
+    /// the text 42. There as_of, fresh, min_position and timeout say how fresh the answer is to be, so no parameter in SQL can have
+    /// such a name.
+    #[arg(value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// Read a table
     #[arg(long, conflicts_with = "sql")]
     table: bool,
@@ -35,12 +40,8 @@ const CONTROLS: &[&str] = &["as_of", "fresh", "min_position", "timeout"];
 
 impl Query {
     pub fn run(self) -> Result<(), Failure> {
-        let mut parameters = Vec::with_capacity(self.parameters.len());
-        for parameter in &self.parameters {
-            let pair =
-                parameter.split_once('=').ok_or_else(|| format!("`{parameter}` is not of the form name=value"))?;
-            parameters.push(pair);
-        }
+        let parameters: Vec<(&str, &str)> =
+            self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let client = Client::connect(&self.host)?;
         let projection = format!("/projections/{}", segment(&self.projection));
         if self.follow {
@@ -90,6 +91,12 @@ impl Query {
         })?;
         Err("the host ended the feed; ask again".into())
     }
+}
+
+/// A parameter as it stands on the command line.
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("it is not of the form name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Parameters as they stand in a URL.
