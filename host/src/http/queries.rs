@@ -1,12 +1,14 @@
 //! `/projections/{name}/queries/{query}`: what a component answers by name.
 
 use super::App;
+use super::answer::path_segment;
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use super::question::{Question, Sql, SqlArguments, answer};
 use super::reading::Moment;
 use crate::access::Caller;
-use crate::plugin::{Manifest, NamedQuery};
+use crate::plugin::NamedQuery;
+use crate::release::Serving;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -22,20 +24,25 @@ pub async fn ask(
 ) -> Result<Response, Problem> {
     let moment = Moment::take(&app, &mut parameters)?;
     let reading = moment.reach(&app, &caller, &name).await?;
-    let question = question(reading.serving.plugin.manifest(), &query, &mut parameters)?;
+    let question = question(&reading.serving, &query, &mut parameters)?;
     parameters.finish()?;
     answer(&app, reading, question, &headers, None).await
 }
 
-/// The question of this name, with what is said for its parameters.
+/// The question of this name to a release, with what is said for its parameters.
 ///
 /// # Errors
 /// There is none, or its parameters are not as they should be.
-pub fn question(manifest: &Manifest, query: &str, parameters: &mut Parameters) -> Result<Question, Problem> {
+pub fn question(serving: &Serving, query: &str, parameters: &mut Parameters) -> Result<Question, Problem> {
+    let manifest = serving.plugin.manifest();
     let Some(query) = manifest.queries.iter().find(|known| known.name == query) else {
         let names: Vec<&str> = manifest.queries.iter().map(|query| query.name.as_str()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let detail = format!("`{}` has no query `{query}`; it has: {names}", manifest.name);
+        let mut detail = format!("`{}` has no query `{query}`; it has: {names}", manifest.name);
+        if serving.store.relations().iter().any(|relation| relation.name == query) {
+            let (projection, table) = (path_segment(&manifest.name), path_segment(query));
+            detail += &format!(". There is a table of that name: `GET /projections/{projection}/tables/{table}`");
+        }
         return Err(Problem::new(Code::QueryNotFound, detail));
     };
     let arguments = arguments(query, parameters)?;

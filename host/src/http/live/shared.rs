@@ -78,7 +78,7 @@ impl Asked {
         let mut parameters = Parameters::of(self.parameters.clone());
         match &self.what {
             What::Query(query) => {
-                let question = queries::question(serving.plugin.manifest(), query, &mut parameters)?;
+                let question = queries::question(serving, query, &mut parameters)?;
                 parameters.finish()?;
                 Ok(question)
             }
