@@ -199,7 +199,8 @@ pub async fn answer(
     let known: Vec<HeaderValue> = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
     let release = serving.release;
     let written_as = written_as(format, app.host.log.identity(), serving.plugin.digest());
-    let is_computed = matches!(question, Question::Computed { .. });
+    // One step of people's own SQL may take long: it never runs on a thread that serves.
+    let may_be_brief = matches!(question, Question::Sql(_)) && place.is_none();
     let ask = move |snapshot: &mut Snapshot| -> Result<_, Problem> {
         let _place = &place;
         let tag = tag(release, snapshot.position(), &written_as);
@@ -210,7 +211,7 @@ pub async fn answer(
         let answer = question.ask(&serving.plugin, snapshot, format, &bounds)?;
         Ok((answer.position, tag, Some(answer)))
     };
-    let answered = if is_computed { store.read(ask).await } else { store.answer(ask).await };
+    let answered = if may_be_brief { store.answer(ask).await } else { store.read(ask).await };
     let (position, tag, answer) = answered?;
     Ok(match answer {
         None => tagged(StatusCode::NOT_MODIFIED.into_response(), release, position, &tag),

@@ -13,10 +13,13 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 /// Steps of SQLite's machine that may be done on a thread that must not be kept: about a tenth of a millisecond.
 const BRIEF_STEPS: u64 = 4_000;
+/// And how long that may take where steps take longer, as far as that is seen.
+const BRIEF_TIME: Duration = Duration::from_millis(1);
 
 /// Characters of what there is, for who asked for what there is not.
 const POINTED: usize = 1_000;
@@ -338,7 +341,8 @@ impl Snapshot {
             return query::run(store, sql, arguments, bounds, sink).map_err(|error| self.pointing(error));
         }
         store.meter.allow_steps(BRIEF_STEPS);
-        let answered = query::run(store, sql, arguments, bounds, sink);
+        let brief = Bounds { time: BRIEF_TIME.min(bounds.time), ..bounds.clone() };
+        let answered = query::run(store, sql, arguments, &brief, sink);
         store.meter.allow_steps(u64::MAX);
         self.takes_more.set(matches!(answered, Err(ReadError::OutOfTime(_))) || self.takes_more.get());
         answered.map_err(|error| self.pointing(error))
@@ -393,7 +397,7 @@ impl Snapshot {
     /// What `ask` answers.
     pub fn lend<T, E: From<Error>>(
         &mut self,
-        time: std::time::Duration,
+        time: Duration,
         ask: impl FnOnce(Session) -> (Session, Result<T, E>),
     ) -> Result<T, E> {
         if self.is_brief {
