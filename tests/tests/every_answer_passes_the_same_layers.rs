@@ -102,6 +102,30 @@ fn the_access_log_says_who_asked_for_what() {
     assert!(line("status=404").contains("/nowhere"));
 }
 
+#[test]
+fn the_demo_says_little_besides_its_access_log() {
+    let data = Data::new();
+    let mut child = Command::new(binary())
+        .args(["demo", "--listen", "127.0.0.1:0", "--access-log", "--data"])
+        .arg(data.path())
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .env_remove("LATERNA_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let shown = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert!(shown.map(|line| line.expect("text")).any(|line| line == "Ctrl-C ends it."), "it does not come so far");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill runs").success());
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    assert!(child.wait().expect("it is ours").success(), "{said}");
+    // What it asked itself to show what it does is in the log.
+    assert!(said.lines().any(|line| line.contains("laterna::access") && line.contains("top_customers")), "{said}");
+    assert!(!said.contains("laterna::host") && !said.contains("stopping"), "{said}");
+}
+
 /// What lets pages of this origin read an answer.
 fn allowed(heard: &Heard) -> Option<String> {
     heard.header("access-control-allow-origin")

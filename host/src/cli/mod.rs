@@ -141,7 +141,12 @@ type Failure = Box<dyn std::error::Error>;
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let level = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let level = match cli.command {
+        Command::Serve(_) => "info",
+        // Whether there is an access log, the settings say.
+        Command::Demo(_) => "warn,laterna::access=info",
+        _ => "warn",
+    };
     // A watched folder that goes away is told in our own words.
     let level = format!("{level},notify=error");
     let filter = EnvFilter::try_from_env("LATERNA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
