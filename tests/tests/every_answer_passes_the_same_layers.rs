@@ -51,6 +51,12 @@ fn every_answer_names_its_request() {
     for method in ["GET", "HEAD", "POST"] {
         assert!(allowed.split(',').any(|allowed| allowed.trim() == method), "{method} is not in {allowed}");
     }
+    // Only a head that cannot be read does not come so far.
+    let long = format!("GET /{}", "x".repeat(65_534));
+    for (line, status) in [("GET /a b", 400), (&long, 414)] {
+        let heard = server.connect().ask(line, &[]);
+        assert_eq!((heard.status, heard.header("x-request-id")), (status, None));
+    }
 }
 
 /// What a host says on standard error while it is asked some things; `LATERNA_LOG` is not set.
