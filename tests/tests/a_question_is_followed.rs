@@ -372,6 +372,17 @@ fn what_is_asked_in_sql_is_bounded_and_ends_with_who_asks() {
         json!({ "sql": "SELECT type, events FROM counts" }).to_string(),
     );
     assert_eq!(csv.text, "type,events\r\nTold,1\r\n");
+    // What is large is compressed for those who take it, although it is asked for by POST.
+    let mut wire = server.connect();
+    let body = json!({ "sql": "SELECT printf('%.*c', 10000, 'x') AS wide" }).to_string();
+    wire.send(format!(
+        "POST /projections/counting/sql HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let packed = wire.hear();
+    assert_eq!((packed.status, packed.header("content-encoding").as_deref()), (200, Some("gzip")));
+    assert!(packed.body.len() < 1_000, "{packed:?}");
 
     assert_eq!(ask(json!({ "sql": "SELECT 1 AS one", "params": null })).ok()["rows"], json!([{ "one": 1 }]));
 

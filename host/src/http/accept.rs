@@ -1,6 +1,6 @@
-//! What a reader wants an answer to be written as: the weights of `Accept` (RFC 9110, 12.5.1).
+//! What a reader wants an answer to be written as: the weights of `Accept` and `Accept-Encoding` (RFC 9110, 12.5.1 and 12.5.3).
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 
 /// What an answer with events is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +37,24 @@ impl Accepted {
     }
 }
 
-/// The ranges of media types that a reader accepts, each with its weight.
+/// Whether a reader wants an answer as gzip: they take it, and do not rather have it as it is.
+pub fn prefers_gzip(headers: &HeaderMap) -> bool {
+    let codings = Ranges::said_by(headers, &header::ACCEPT_ENCODING);
+    let gzip = codings.named("gzip").or_else(|| codings.named("*")).unwrap_or(0.0);
+    gzip > 0.0 && gzip >= codings.named("identity").unwrap_or(0.0)
+}
+
+/// The ranges of media types that a reader accepts, or the codings, each with its weight.
 pub struct Ranges(Vec<(String, f32)>);
 
 impl Ranges {
-    /// Those of these headers.
+    /// The media types of these headers.
     pub fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+        Self::said_by(headers, &header::ACCEPT)
+    }
+
+    fn said_by(headers: &HeaderMap, name: &HeaderName) -> Self {
+        let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         Self(lines.flat_map(|line| line.split(',')).filter_map(range).collect())
     }
 
@@ -59,7 +70,7 @@ impl Ranges {
     }
 }
 
-/// A range of media types, and its weight from 0 to 1. Parameters of the type itself are passed over.
+/// A range of media types or a coding, and its weight from 0 to 1. Parameters of the type itself are passed over.
 fn range(text: &str) -> Option<(String, f32)> {
     let mut parts = text.split(';').map(str::trim);
     let name = parts.next().filter(|name| !name.is_empty())?.to_ascii_lowercase();
@@ -110,5 +121,28 @@ mod tests {
         headers.append(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.append(header::ACCEPT, HeaderValue::from_static("application/cloudevents+json"));
         assert_eq!(Accepted::by(&headers), feed(Format::CloudEvents));
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        for (accept, expected) in [
+            ("gzip", true),
+            ("br, GZip;q=0.5", true),
+            ("*", true),
+            ("*;q=0.1, identity;q=0", true),
+            ("identity, gzip", true),
+            ("", false),
+            ("br", false),
+            ("identity", false),
+            ("identity;q=0", false),
+            ("*;q=0", false),
+            ("gzip;q=0, *", false),
+            ("gzip;q=0.5, identity", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
+            assert_eq!(prefers_gzip(&headers), expected, "{accept}");
+        }
+        assert!(!prefers_gzip(&HeaderMap::new()));
     }
 }

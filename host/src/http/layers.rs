@@ -7,9 +7,8 @@
 //! * panics, which become answers like others;
 //! * bodies, in time and to their end.
 
-use super::incoming;
 use super::problem::{Code, Problem};
-use super::{Origins, answer};
+use super::{Origins, accept, answer, incoming};
 use crate::access::Caller;
 use crate::config;
 use axum::Router;
@@ -73,8 +72,10 @@ fn tidy(mut request: Request) -> Request {
     if !ids.is_empty() && !matches!(ids[..], [id] if is_sane(id.as_bytes())) {
         request.headers_mut().remove(REQUEST_ID);
     }
-    // Who accepts nothing that there is hears 406: nobody may hear that of something that was done.
-    if !request.method().is_safe() {
+    // Who accepts nothing that there is would hear 406 once everything is done. They are answered as all who do not want gzip.
+    if accept::prefers_gzip(request.headers()) {
+        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    } else {
         request.headers_mut().remove(header::ACCEPT_ENCODING);
     }
     request
