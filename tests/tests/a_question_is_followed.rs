@@ -194,6 +194,12 @@ fn who_comes_back_is_told_what_is_new_only() {
     server.post("/projections/counting/resume", &json!({})).ok();
     assert_eq!(answer(&mut feed), (4, counted(3)));
 
+    // An id from behind the log's end is of another log, whatever it stands for: the answer comes at once.
+    let newest = server.feed(path, &[]).event().id;
+    let (_, mark) = newest.split_once('-').expect("an id");
+    let mut feed = server.feed(path, &[("last-event-id", &format!("999999-{mark}"))]);
+    assert_eq!(answer(&mut feed), (4, counted(3)));
+
     // An id of another kind of feed is none of these.
     for id in ["7", "x-y", "-", "\u{e4}"] {
         let refused = server.try_feed(path, &[("last-event-id", id)]).err().expect("it is no id of this feed");
@@ -216,6 +222,15 @@ fn what_cannot_be_followed_is_refused_at_once() {
     ] {
         let path = format!("/projections/counting/live{path}");
         server.try_feed(&path, &[]).err().expect("there is nothing to follow").refused(status, code);
+    }
+    for (path, parameter, words) in [
+        ("?query=counted&table=counts", "query", "both named"),
+        ("?table=counts&as_of=1", "as_of", "leave `as_of` out"),
+        ("?query=events&as_of=1", "as_of", "leave `as_of` out"),
+    ] {
+        let refused = server.get(&format!("/projections/counting/live{path}")).refused(400, "bad-parameter");
+        assert_eq!(refused["parameter"], parameter, "{path}");
+        assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains(words)), "{path}: {refused}");
     }
     // Another question than the one that is followed is one too many; the same one is not, until there are too many readers.
     let path = "/projections/counting/live?table=counts";

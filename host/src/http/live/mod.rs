@@ -37,20 +37,29 @@ pub async fn follow(
     let what = match (parameters.take_first("query"), parameters.take_first("table")) {
         (Some(query), None) => What::Query(query),
         (None, Some(table)) => What::Table(table),
-        _ => {
-            let detail = "say what to follow: `query=NAME` with its parameters, or `table=NAME` with filters";
+        (named, _) => {
+            let detail = match named {
+                Some(_) => "`query` and `table` are both named, and one question is followed: leave one of them out",
+                None => "say what to follow: `query=NAME` with its parameters, or `table=NAME` with filters",
+            };
             return Err(Problem::new(Code::BadParameter, detail).with("parameter", "query"));
         }
     };
-    let seen = Seen::by(&headers)?;
+    if parameters.take("as_of")?.is_some() {
+        let detail = "an answer as of a position never changes, so it cannot be followed: leave `as_of` out";
+        return Err(Problem::new(Code::BadParameter, detail).with("parameter", "as_of"));
+    }
+    // Behind the log's end nothing was seen: such an id is of another log.
+    let head = app.host.log.head();
+    let seen = Seen::by(&headers)?.filter(|seen| seen.position <= head);
     let freshness = Freshness::take(&app, &mut parameters)?;
     let asked = Asked { projection: name.clone(), what, parameters: parameters.take_rest() };
     // What cannot be asked now is refused before anything is followed.
     let live = freshness.reach(&app, &caller, &name).await?;
     asked.question(&app, &live)?;
     let followed = app.live.follow(&app, asked)?;
-    // What somebody saw, or could see by asking, is not taken back. Behind the log's end there is nothing to be seen.
-    let seen_at = seen.as_ref().map_or(0, |seen| seen.position.min(app.host.log.head()));
+    // What somebody saw, or could see by asking, is not taken back.
+    let seen_at = seen.as_ref().map_or(0, |seen| seen.position);
     let follower = Follower {
         app: app.clone(),
         caller: caller.clone(),
