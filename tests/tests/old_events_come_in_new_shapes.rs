@@ -79,6 +79,15 @@ fn users_of_both_times_have_accounts() {
     assert_eq!(fed, json!([{ "name": "accounts-v1", "module": "", "release": 1, "digest": digest }]));
     let upcaster = server.projection("accounts-v1");
     assert_eq!((&upcaster["kind"], &upcaster["live"]["status"]), (&json!("upcaster"), &json!("in-force")));
+    // It is no read model, nor will it be one: nobody is told to ask again.
+    let asked =
+        ["tables/accounts", "tables/accounts?as_of=1", "queries/all?fresh=true", "live?table=accounts", "snapshot"];
+    let asked = asked.map(|path| server.get(&format!("/projections/accounts-v1/{path}")));
+    let in_sql = server.post("/projections/accounts-v1/sql", &json!({ "sql": "SELECT 1" }));
+    for answer in asked.iter().chain([&in_sql]) {
+        let refused = answer.refused(404, "projection-not-found");
+        assert!(refused["detail"].as_str().expect("text").contains("is an upcaster"), "{refused}");
+    }
     assert_eq!((&upcaster["feeds"], upcaster["steps"].as_array().map(Vec::len)), (&json!(["accounts"]), Some(2)));
     // It goes on live, over a restart, and an unknown version is set aside with what follows on it.
     server.import(&created(61, 1)).ok();

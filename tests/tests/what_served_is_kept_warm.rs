@@ -237,3 +237,24 @@ fn of_a_component_that_was_removed_the_store_is_kept_whatever_its_age() {
     assert_eq!(server.rows("cars", "cars"), rows);
     assert_eq!(states(&server), ["retired", "live"]);
 }
+
+#[test]
+fn of_a_component_that_comes_back_readers_hear_that_it_does() {
+    // Given a component that was removed while it rested behind the log's end,
+    let data = Data::new();
+    let server = data.serve();
+    server.import(&cars_events()[..3].join("\n")).ok();
+    swap(&server, 1);
+    server.order("cars", "pause").ok();
+    server.import(&cars_events()[3..6].join("\n")).ok();
+    server.order("cars", "remove").ok();
+    // when it is deployed again, then it is not there yet, and nobody is told to mend anything;
+    server.deploy("cars", &variant(cars_v1(), 1)).ok();
+    let refused = server.get("/projections/cars/tables/cars").refused(503, "projection-not-live");
+    let detail = refused["detail"].as_str().expect("text");
+    assert!(detail.contains("is called back") && !detail.contains("Mend"), "{detail}");
+    // and let go on, it serves.
+    server.order("cars", "resume").ok();
+    server.wait_for_release("cars", 1, "live");
+    assert_eq!(server.get("/projections/cars/tables/cars?fresh=true").position(), 6);
+}

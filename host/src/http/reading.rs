@@ -214,7 +214,7 @@ pub fn not_live(app: &App, caller: &Caller, component: &Component) -> Problem {
     if component.upcaster.is_some() {
         let detail =
             format!("`{name}` is an upcaster: it has no read model. `GET /projections/{name}` shows what it does.");
-        return Problem::new(Code::ProjectionNotLive, detail);
+        return Problem::new(Code::ProjectionNotFound, detail);
     }
     let detail = match (component.candidate(), &component.building) {
         (Some(candidate), _) if candidate.state == ReleaseState::Held => {
@@ -232,13 +232,28 @@ pub fn not_live(app: &App, caller: &Caller, component: &Component) -> Problem {
         (Some(candidate), None) => {
             format!("release {} of `{name}` is the first one, and is being checked. Ask again.", candidate.release)
         }
-        (None, _) => {
-            let newest = component.releases.first();
-            let reason = newest.map_or("", |newest| told(caller, newest.internal_to.as_deref(), &newest.reason));
-            format!("no release of `{name}` serves: {reason}. Mend the component and drop it again.")
-        }
+        (None, _) => nothing_new(caller, component),
     };
     Problem::new(Code::ProjectionNotLive, detail)
+}
+
+/// Why a component does not serve, none of whose releases is on its way to serve for the first time.
+fn nothing_new(caller: &Caller, component: &Component) -> String {
+    let Component { name, releases, .. } = component;
+    if let Some(returning) = releases.iter().find(|record| record.state == ReleaseState::Returning) {
+        return format!("release {} of `{name}` is called back, and is about to serve. Ask again.", returning.release);
+    }
+    let newest = releases.first();
+    let reason = newest.map_or("", |newest| told(caller, newest.internal_to.as_deref(), &newest.reason));
+    // One that was given up, or withdrawn with its component, need not be at fault.
+    let is_at_fault =
+        newest.is_some_and(|newest| matches!(newest.state, ReleaseState::Rejected | ReleaseState::Failed));
+    let next = if is_at_fault {
+        "Mend the component and drop it again"
+    } else {
+        "`laterna deploy` with its file brings it back"
+    };
+    format!("no release of `{name}` serves: {reason}. {next}.")
 }
 
 /// Finds a projection, whether or not it serves.
