@@ -34,3 +34,11 @@ pub fn path_segment(name: &str) -> String {
     // A form's encoding, but for the space, which a path writes otherwise.
     form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
+
+/// Whether a tag is among those of `If-None-Match` (RFC 9110, 13.1.2), compared weakly.
+pub fn is_known<'h>(known: impl IntoIterator<Item = &'h HeaderValue>, tag: &str) -> bool {
+    let opaque = |tag: &'h str| tag.strip_prefix("W/").unwrap_or(tag);
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    let mut known = known.into_iter().filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
+    known.any(|known| known.trim() == "*" || opaque(known.trim()) == tag)
+}

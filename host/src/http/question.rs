@@ -1,7 +1,7 @@
 //! What can be asked of a read model, and the answer: rows by SQL, or what the component's code computes.
 
 use super::App;
-use super::answer::{COUNT, page_url};
+use super::answer::{COUNT, is_known, page_url};
 use super::problem::{Code, Problem};
 use super::reading::{Reading, tag, tagged};
 use super::rows::{Format, Writer, Written};
@@ -244,13 +244,6 @@ impl IntoResponse for Answer {
         }
         response
     }
-}
-
-/// Whether a tag is among those of `If-None-Match` (RFC 9110, 13.1.2), compared weakly.
-pub fn is_known(known: &[HeaderValue], tag: &str) -> bool {
-    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let lists = known.iter().filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|known| known.trim() == "*" || strong(known) == strong(tag))
 }
 
 fn failed(error: CallError) -> Problem {

@@ -1,7 +1,7 @@
 //! `/projections/{name}/snapshot`: the read store as one SQLite file, whole or in ranges.
 
 use super::App;
-use super::answer::{POSITION, RELEASE, page_url, path_segment};
+use super::answer::{POSITION, RELEASE, is_known, page_url, path_segment};
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
 use super::range::Range;
@@ -110,17 +110,13 @@ impl<'a> Asked<'a> {
         self.headers.get(header::IF_RANGE)
     }
 
-    /// Whether who asks has this very file already.
-    fn has(&self, tag: &str) -> bool {
-        let known = self.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
-        let mut known = known.flat_map(|known| known.split(',')).map(str::trim);
-        known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
-    }
-
     async fn answer(&self, file: Arc<SnapshotFile>, range: Option<Range>) -> Result<Response, Problem> {
         let tag = etag(&file);
-        let mut response =
-            if self.has(&tag) { StatusCode::NOT_MODIFIED.into_response() } else { self.part(&file, range).await? };
+        let mut response = if is_known(self.headers.get_all(header::IF_NONE_MATCH), &tag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            self.part(&file, range).await?
+        };
         let (release, position) = (file.release.to_string(), file.position.to_string());
         let path = format!("/projections/{}/snapshot", path_segment(self.name));
         let location = page_url(&path, &[("release", &release), ("position", &position)]);

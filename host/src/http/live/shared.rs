@@ -234,14 +234,10 @@ impl Asking {
 
     /// The newest answer is known to hold up to this position.
     fn hold(&self, position: u64) {
-        if let Some(newest) = self.answers.borrow().as_ref() {
-            newest.holds_at.fetch_max(position, Ordering::AcqRel);
-        }
-        self.reaching.send_if_modified(|reached| {
-            let is_later = *reached < position;
-            *reached = position.max(*reached);
-            is_later
-        });
+        let Some(newest) = self.answers.borrow().clone() else { return };
+        let holds_at = newest.holds_at.fetch_max(position, Ordering::AcqRel).max(position);
+        // Of this answer alone: one before it may have held for longer, where what was removed comes back.
+        self.reaching.send_if_modified(|reached| std::mem::replace(reached, holds_at) != holds_at);
     }
 
     /// Waits until a table that was read from was written behind a position.

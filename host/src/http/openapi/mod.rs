@@ -12,9 +12,9 @@ mod document;
 mod read_model;
 
 use super::App;
+use super::answer::is_known;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::question::is_known;
 use super::reading::may_read;
 use crate::access::{Caller, Role};
 use axum::extract::State;
@@ -32,8 +32,7 @@ pub async fn show(
     parameters.finish()?;
     let document = described(&app, &caller).to_string();
     let tag = format!("\"{}\"", blake3::hash(document.as_bytes()).to_hex());
-    let known: Vec<HeaderValue> = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
-    let mut response = if is_known(&known, &tag) {
+    let mut response = if is_known(headers.get_all(header::IF_NONE_MATCH), &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(header::CONTENT_TYPE, "application/json")], document).into_response()
