@@ -28,6 +28,7 @@ pub mod host;
 pub mod http;
 pub mod log;
 pub mod plugin;
+pub mod process;
 pub mod projector;
 pub mod release;
 pub mod scenario;

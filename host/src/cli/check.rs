@@ -50,7 +50,7 @@ fn as_json(file: &Path, checked: &Result<Checked, RejectError>) -> serde_json::V
         Ok(checked) => json!({
             "file": file,
             "ok": true,
-            "kind": kind(&checked.component),
+            "kind": checked.component.kind(),
             "digest": checked.component.digest(),
             "manifest": manifest(&checked.component),
         }),
@@ -58,16 +58,9 @@ fn as_json(file: &Path, checked: &Result<Checked, RejectError>) -> serde_json::V
     }
 }
 
-fn kind(component: &Loaded) -> &'static str {
-    match component {
-        Loaded::Projection(_) => "projection",
-        Loaded::Upcaster(_) => "upcaster",
-    }
-}
-
 fn manifest(component: &Loaded) -> serde_json::Value {
     match component {
-        Loaded::Projection(plugin) => json!(plugin.manifest()),
+        Loaded::Plugin(plugin) => json!(plugin.manifest()),
         Loaded::Upcaster(upcaster) => json!(upcaster.manifest()),
     }
 }
@@ -94,7 +87,7 @@ fn print(file: &Path, checked: &Result<Checked, RejectError>) {
         Err(error) => return println!("{}: refused ({}): {error}", file.display(), error.code()),
     };
     let plugin = match component {
-        Loaded::Projection(plugin) => plugin,
+        Loaded::Plugin(plugin) => plugin,
         Loaded::Upcaster(upcaster) => return print_upcaster(file, upcaster),
     };
     let manifest = plugin.manifest();

@@ -114,7 +114,9 @@ impl Test {
             let Some(file) = found.beside(name)? else { continue };
             match Loaded::load(engine, &release::read(&file, &limits)?, &limits)? {
                 Loaded::Upcaster(upcaster) => drop(upcasters.insert(name.clone(), upcaster)),
-                Loaded::Projection(_) => return Err(format!("`{name}` is a projection, and no upcaster").into()),
+                other @ Loaded::Plugin(_) => {
+                    return Err(format!("`{name}` is a {}, and no upcaster", other.kind()).into());
+                }
             }
         }
         let stage = Stage::new(plugin, upcasters)?;

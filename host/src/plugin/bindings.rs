@@ -6,6 +6,14 @@ wasmtime::component::bindgen!({
     world: "projection",
 });
 
+mod manager {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "process-manager",
+        with: { "laterna:plugin/types@0.1.0": super::laterna::plugin::types },
+    });
+}
+
 mod upcaster {
     wasmtime::component::bindgen!({
         path: "../wit",
@@ -16,5 +24,7 @@ mod upcaster {
 
 pub use self::exports::laterna::plugin::fold;
 pub use self::laterna::plugin::types;
+pub use self::manager::exports::laterna::plugin::process;
+pub use self::manager::{ProcessManager, ProcessManagerPre};
 pub use self::upcaster::UpcasterPre;
 pub use self::upcaster::exports::laterna::plugin::upcast;

@@ -3,7 +3,7 @@
 use super::batch::{self, Batch};
 use super::bindings::types::Value as Cell;
 use super::bindings::{Projection, ProjectionPre, UpcasterPre, fold, upcast};
-use super::component::{Plugin, Upcaster};
+use super::component::{Folding, Plugin, Upcaster};
 use super::engine::{Engine, Limits};
 use super::wasi::Stderr;
 use rusqlite::types::{Value, ValueRef};
@@ -297,8 +297,9 @@ impl Plugin {
     /// # Errors
     /// What the component or the machine did wrong. The caller must roll back what was done.
     pub fn apply<D: Database>(&self, batch: &Batch, database: D) -> (D, Result<(), CallError>) {
+        let Folding::Projection(pre) = &self.pre else { return (database, Err(no_projection())) };
         let (database, applied) =
-            self.call(database, |component, store| component.laterna_plugin_fold().call_apply(store, &batch.wit));
+            self.call(pre, database, |component, store| component.laterna_plugin_fold().call_apply(store, &batch.wit));
         let applied = applied.and_then(|applied| {
             applied.map_err(|failure| {
                 Verdict::Failed { position: failure.position, message: in_a_line(&failure.message) }.into()
@@ -321,8 +322,9 @@ impl Plugin {
             .iter()
             .map(|(name, value)| fold::Argument { name: name.clone(), value: to_cell(value.into()) })
             .collect();
-        let (database, answered) =
-            self.call(database, |component, store| component.laterna_plugin_fold().call_query(store, name, &arguments));
+        let Folding::Projection(pre) = &self.pre else { return (database, Err(no_projection())) };
+        let (database, answered) = self
+            .call(pre, database, |component, store| component.laterna_plugin_fold().call_query(store, name, &arguments));
         let answered = answered.and_then(|answered| match answered {
             Ok(json) if json.len() > self.limits.answer_bytes => {
                 let limit = self.limits.answer_bytes;
@@ -336,11 +338,12 @@ impl Plugin {
 
     fn call<D: Database, T>(
         &self,
+        pre: &ProjectionPre<Call>,
         database: D,
         call: impl FnOnce(&Projection, &mut Store<Call>) -> wasmtime::Result<T>,
     ) -> (D, Result<T, CallError>) {
         let ask = |mut store: &mut Store<Call>| {
-            let component = self.pre.instantiate(&mut store)?;
+            let component = pre.instantiate(&mut store)?;
             call(&component, store)
         };
         let (state, outcome) = run(&self.engine, &self.limits, Some(Box::new(database)), ask);
@@ -352,8 +355,13 @@ impl Plugin {
     }
 }
 
+/// A process manager is never called so: who calls a component knows its world.
+fn no_projection() -> CallError {
+    CallError::Machine("a process manager was called as if it were a projection".to_owned())
+}
+
 /// Calls a component in a fresh instance, and takes the database out again whatever came of it.
-fn run<T>(
+pub(super) fn run<T>(
     engine: &Engine,
     limits: &Limits,
     database: Option<Box<dyn Database>>,

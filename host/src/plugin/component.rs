@@ -1,10 +1,10 @@
 //! From bytes to a component that can be run: [`Compiled`], then [`Linked`], then [`Loaded`].
 
-use super::bindings::{ProjectionPre, UpcasterPre};
+use super::bindings::{ProcessManagerPre, ProjectionPre, UpcasterPre};
 use super::call::{self, Call, CallError, in_a_line};
 use super::engine::{Engine, Limits};
 use super::manifest::{Manifest, UpcasterManifest};
-use super::{cache, sql, wasi};
+use super::{cache, process, sql, wasi};
 use wasmtime::component::Component;
 
 /// Why a file is not a component that Laterna runs.
@@ -31,11 +31,13 @@ pub enum LoadError {
     #[error("the component imports what Laterna does not offer: {0}")]
     Imports(String),
     /// It is of another world.
-    #[error("the component is neither a projection nor an upcaster: it exports neither `{FOLD}` nor `{UPCAST}`")]
+    #[error(
+        "the component is no projection, no process manager and no upcaster: it exports none of `{FOLD}`, `{PROCESS}` and `{UPCAST}`"
+    )]
     Exports,
-    /// It is an upcaster, where a projection is wanted.
-    #[error("the component is an upcaster, and no projection")]
-    NoProjection,
+    /// It is an upcaster, where one is wanted that folds.
+    #[error("the component is an upcaster: it has no store of its own")]
+    NoStore,
     /// It has the right names with other types.
     #[error("the component was built against another version of the contract: {0}")]
     Contract(String),
@@ -49,6 +51,8 @@ pub enum LoadError {
 
 /// What every projection exports.
 const FOLD: &str = "laterna:plugin/fold@0.1.0";
+/// What every process manager exports.
+const PROCESS: &str = "laterna:plugin/process@0.1.0";
 /// What every upcaster exports.
 const UPCAST: &str = "laterna:plugin/upcast@0.1.0";
 
@@ -70,15 +74,22 @@ pub struct Linked {
 
 /// A component of one of the worlds, ready to be made an instance of.
 enum Pre {
-    Projection(ProjectionPre<Call>),
+    Folding(Folding),
     Upcaster(UpcasterPre<Call>),
+}
+
+/// A component that folds into a store of its own, by its world, ready to be made an instance of.
+#[derive(Clone)]
+pub(super) enum Folding {
+    Projection(ProjectionPre<Call>),
+    Process(ProcessManagerPre<Call>),
 }
 
 /// A component that can be run, by its world.
 #[derive(Clone)]
 pub enum Loaded {
-    /// Folds events into a read model.
-    Projection(Plugin),
+    /// Folds events into a store of its own: a projection or a process manager.
+    Plugin(Plugin),
     /// Brings events of older versions further.
     Upcaster(Upcaster),
 }
@@ -93,12 +104,12 @@ pub struct Upcaster {
     digest: String,
 }
 
-/// A projection that can be run.
+/// A component that can be run, and folds events into a store of its own: a projection, or a process manager.
 #[derive(Clone)]
 pub struct Plugin {
     pub(super) engine: Engine,
     pub(super) limits: Limits,
-    pub(super) pre: ProjectionPre<Call>,
+    pub(super) pre: Folding,
     manifest: Manifest,
     digest: String,
 }
@@ -133,9 +144,9 @@ impl Compiled {
         let Self { engine, limits, component, digest } = self;
         let contract = component.component_type();
         let exports = |wanted| contract.exports(engine.wasmtime()).any(|(name, _)| name == wanted);
-        let (is_projection, is_upcaster) = (exports(FOLD), exports(UPCAST));
-        // An upcaster has no store.
-        let has_store = is_projection || !is_upcaster;
+        let (is_projection, is_process, is_upcaster) = (exports(FOLD), exports(PROCESS), exports(UPCAST));
+        // The others have no SQL.
+        let has_store = is_projection || !(is_process || is_upcaster);
         let foreign: Vec<String> = contract
             .imports(engine.wasmtime())
             .map(|(name, _)| name.to_owned())
@@ -144,14 +155,15 @@ impl Compiled {
         if !foreign.is_empty() {
             return Err(LoadError::Imports(in_a_line(&foreign.join(", "))));
         }
-        if !is_projection && !is_upcaster {
+        if !is_projection && !is_process && !is_upcaster {
             return Err(LoadError::Exports);
         }
         let mismatch = |error: wasmtime::Error| LoadError::Contract(in_a_line(&format!("{error:#}")));
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
-        let pre = match is_projection {
-            true => ProjectionPre::new(pre).map(Pre::Projection),
-            false => UpcasterPre::new(pre).map(Pre::Upcaster),
+        let pre = match (is_projection, is_process) {
+            (true, _) => ProjectionPre::new(pre).map(Folding::Projection).map(Pre::Folding),
+            (false, true) => ProcessManagerPre::new(pre).map(Folding::Process).map(Pre::Folding),
+            (false, false) => UpcasterPre::new(pre).map(Pre::Upcaster),
         };
         Ok(Linked { engine, limits, pre: pre.map_err(mismatch)?, digest })
     }
@@ -166,10 +178,19 @@ impl Linked {
         let Self { engine, limits, pre, digest } = self;
         let wrong = |error: String| LoadError::Manifest(in_a_line(&error));
         match pre {
-            Pre::Projection(pre) => {
-                let described = call::describe(&engine, &limits, &pre).map_err(LoadError::Describe)?;
-                let manifest = Manifest::check(described).map_err(wrong)?;
-                Ok(Loaded::Projection(Plugin { engine, limits, pre, manifest, digest }))
+            Pre::Folding(pre) => {
+                let manifest = match &pre {
+                    Folding::Projection(pre) => {
+                        let described = call::describe(&engine, &limits, pre).map_err(LoadError::Describe)?;
+                        Manifest::check(described)
+                    }
+                    Folding::Process(pre) => {
+                        let described = process::describe(&engine, &limits, pre).map_err(LoadError::Describe)?;
+                        Manifest::check_process(described)
+                    }
+                };
+                let manifest = manifest.map_err(wrong)?;
+                Ok(Loaded::Plugin(Plugin { engine, limits, pre, manifest, digest }))
             }
             Pre::Upcaster(pre) => {
                 let described = call::describe_upcaster(&engine, &limits, &pre).map_err(LoadError::Describe)?;
@@ -189,11 +210,21 @@ impl Loaded {
         Compiled::new(engine, bytes, limits)?.link()?.describe()
     }
 
+    /// What it is, in words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Plugin(plugin) if plugin.is_process() => "process manager",
+            Self::Plugin(_) => "projection",
+            Self::Upcaster(_) => "upcaster",
+        }
+    }
+
     /// What it calls itself.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Projection(plugin) => &plugin.manifest.name,
+            Self::Plugin(plugin) => &plugin.manifest.name,
             Self::Upcaster(upcaster) => &upcaster.manifest.name,
         }
     }
@@ -202,7 +233,7 @@ impl Loaded {
     #[must_use]
     pub fn digest(&self) -> &str {
         match self {
-            Self::Projection(plugin) => &plugin.digest,
+            Self::Plugin(plugin) => &plugin.digest,
             Self::Upcaster(upcaster) => &upcaster.digest,
         }
     }
@@ -211,7 +242,7 @@ impl Loaded {
     #[must_use]
     pub fn version(&self) -> &str {
         match self {
-            Self::Projection(plugin) => &plugin.manifest.version,
+            Self::Plugin(plugin) => &plugin.manifest.version,
             Self::Upcaster(upcaster) => &upcaster.manifest.version,
         }
     }
@@ -232,14 +263,14 @@ impl Upcaster {
 }
 
 impl Plugin {
-    /// Loads what must be a projection.
+    /// Loads what must have a store of its own.
     ///
     /// # Errors
     /// As of [`Loaded::load`], or it is none.
     pub fn load(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         match Loaded::load(engine, bytes, limits)? {
-            Loaded::Projection(plugin) => Ok(plugin),
-            Loaded::Upcaster(_) => Err(LoadError::NoProjection),
+            Loaded::Plugin(plugin) => Ok(plugin),
+            Loaded::Upcaster(_) => Err(LoadError::NoStore),
         }
     }
 

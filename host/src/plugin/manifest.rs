@@ -1,7 +1,7 @@
 //! What a component says of itself, checked.
 
 use super::bindings::types::Value;
-use super::bindings::{fold, upcast};
+use super::bindings::{fold, process, upcast};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -31,6 +31,38 @@ pub struct Manifest {
     pub sequence: Sequence,
     /// What becomes of its releases once they could serve, where the operator does not say.
     pub policy: Policy,
+    /// What it says besides where it is a process manager.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// What a process manager says of itself, besides what everything says that has a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// What it appends; nothing else.
+    pub produces: Vec<Product>,
+    /// To what of the history a first release reacts, where it says.
+    pub begins: Option<Beginning>,
+}
+
+/// Events that a process manager appends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// The type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Why.
+    pub why: String,
+}
+
+/// To what of the history the first release of a process manager reacts. It folds all of it either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beginning {
+    /// To all of it.
+    Start,
+    /// To none of it.
+    Now,
 }
 
 /// Who may query a read model.
@@ -183,6 +215,8 @@ const TEXT_BYTES: usize = 4 << 10;
 /// As much SQL as a read store takes at once.
 const SCHEMA_BYTES: usize = 64 << 10;
 const LIST: usize = 1_000;
+/// The read model of every process manager.
+const PROCESS_SCHEMA: &str = include_str!("../process/schema.sql");
 
 impl Manifest {
     /// Takes over what a component described.
@@ -208,42 +242,67 @@ impl Manifest {
             return Err(format!("it lists more than {LIST} subscriptions, queries or typed tables"));
         }
         typed_tables.iter().try_for_each(|table| check_size("a typed table's name", table, TEXT_BYTES))?;
-        let consumes = consumes.into_iter().map(check_subscription).collect::<Result<Vec<_>, _>>()?;
         let queries = queries.into_iter().map(check_query).collect::<Result<Vec<_>, _>>()?;
         check_distinct("query", queries.iter().map(|query| &query.name))?;
-        let types = consumes.iter().filter_map(|subscription| match &subscription.what {
-            Selector::Type(name) => Some(name),
-            Selector::Category(_) => None,
-        });
-        check_distinct("subscription to type", types)?;
-        let visibility = match visibility {
-            fold::Visibility::Public => Visibility::Public,
-            fold::Visibility::Internal => Visibility::Internal,
-        };
-        let on_failure = match on_failure {
-            fold::OnFailure::Halt => OnFailure::Halt,
-            fold::OnFailure::Park => OnFailure::Park,
-        };
-        let sequence = check_sequence(sequence)?;
-        let policy = match policy {
-            fold::Policy::Auto => Policy::Auto,
-            fold::Policy::Hold => Policy::Hold,
-            fold::Policy::HoldIfDifferent => Policy::HoldIfDifferent,
-        };
-        let manifest = Self {
+        Ok(Self {
+            name,
+            version,
+            description,
+            consumes: check_subscriptions(consumes)?,
+            schema,
+            typed_tables,
+            queries,
+            visibility: visibility.into(),
+            on_failure: on_failure.into(),
+            sequence: check_sequence(sequence)?,
+            policy: policy.into(),
+            process: None,
+        })
+    }
+
+    /// Takes over what a process manager described. Its read model is the same for all of them: Laterna's own account of it.
+    pub(super) fn check_process(described: process::Manifest) -> Result<Self, String> {
+        let process::Manifest {
             name,
             version,
             description,
             consumes,
-            schema,
-            typed_tables,
-            queries,
+            produces,
+            begins,
             visibility,
             on_failure,
             sequence,
             policy,
-        };
-        Ok(manifest)
+        } = described;
+        check_name("the component's name", &name)?;
+        check_version(&version)?;
+        check_size("the description", &description, TEXT_BYTES)?;
+        if consumes.is_empty() {
+            return Err("it consumes nothing: name the types that it reacts to".to_owned());
+        }
+        if consumes.len() > LIST || produces.len() > LIST {
+            return Err(format!("it lists more than {LIST} types that it consumes or produces"));
+        }
+        let produces = produces.into_iter().map(check_product).collect::<Result<Vec<_>, _>>()?;
+        check_distinct("product", produces.iter().map(|product| &product.event_type))?;
+        let begins = begins.map(|begins| match begins {
+            process::Beginning::Start => Beginning::Start,
+            process::Beginning::Now => Beginning::Now,
+        });
+        Ok(Self {
+            name,
+            version,
+            description,
+            consumes: check_subscriptions(consumes)?,
+            schema: PROCESS_SCHEMA.to_owned(),
+            typed_tables: Vec::new(),
+            queries: Vec::new(),
+            visibility: visibility.into(),
+            on_failure: on_failure.into(),
+            sequence: check_sequence(sequence)?,
+            policy: policy.into(),
+            process: Some(Process { produces, begins }),
+        })
     }
 
     /// The version of a type that the component handles, where it says.
@@ -301,6 +360,34 @@ impl UpcasterManifest {
     }
 }
 
+impl From<fold::Visibility> for Visibility {
+    fn from(visibility: fold::Visibility) -> Self {
+        match visibility {
+            fold::Visibility::Public => Self::Public,
+            fold::Visibility::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<fold::OnFailure> for OnFailure {
+    fn from(on_failure: fold::OnFailure) -> Self {
+        match on_failure {
+            fold::OnFailure::Halt => Self::Halt,
+            fold::OnFailure::Park => Self::Park,
+        }
+    }
+}
+
+impl From<fold::Policy> for Policy {
+    fn from(policy: fold::Policy) -> Self {
+        match policy {
+            fold::Policy::Auto => Self::Auto,
+            fold::Policy::Hold => Self::Hold,
+            fold::Policy::HoldIfDifferent => Self::HoldIfDifferent,
+        }
+    }
+}
+
 fn check_sequence(sequence: fold::Sequence) -> Result<Sequence, String> {
     match sequence {
         fold::Sequence::ByStream => Ok(Sequence::Stream),
@@ -313,6 +400,26 @@ fn check_sequence(sequence: fold::Sequence) -> Result<Sequence, String> {
             Err(format!("its sequence is by `{pointer}`: write a JSON pointer into the data, such as `/customer_id`"))
         }
     }
+}
+
+fn check_subscriptions(subscriptions: Vec<fold::Subscription>) -> Result<Vec<Subscription>, String> {
+    let subscriptions = subscriptions.into_iter().map(check_subscription).collect::<Result<Vec<_>, _>>()?;
+    let types = subscriptions.iter().filter_map(|subscription| match &subscription.what {
+        Selector::Type(name) => Some(name),
+        Selector::Category(_) => None,
+    });
+    check_distinct("subscription to type", types)?;
+    Ok(subscriptions)
+}
+
+fn check_product(product: process::Product) -> Result<Product, String> {
+    let process::Product { event_type, why } = product;
+    if event_type.is_empty() {
+        return Err("it produces a type without a name".to_owned());
+    }
+    check_size("a product's type", &event_type, TEXT_BYTES)?;
+    check_size("a product's reason", &why, TEXT_BYTES)?;
+    Ok(Product { event_type, why })
 }
 
 fn check_subscription(subscription: fold::Subscription) -> Result<Subscription, String> {

@@ -16,6 +16,7 @@
 //! * [`batch`]: events as they cross
 //! * [`call`]: one call in a fresh instance, and why it failed
 //! * [`upcasting`]: older versions of events led to the one that a component handles
+//! * [`process`]: calls of a process manager
 //! * `fuel`: what a call of the host costs
 //! * `sql`: the host's side of `laterna:plugin/sql`
 //! * `wasi`: what Rust's standard library needs, and nothing more
@@ -29,6 +30,7 @@ pub mod component;
 pub mod engine;
 mod fuel;
 pub mod manifest;
+pub mod process;
 mod sql;
 pub mod upcasting;
 mod wasi;

@@ -5,6 +5,7 @@ use super::feed::Piece;
 use super::parking::{Parking, SetAside, Split};
 use super::tally::Tally;
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict, Visibility};
+use crate::process::Reactor;
 use crate::store::parked::{Aside, Fault};
 use crate::store::{self, Durability, Progress, Session, Store};
 use serde::Serialize;
@@ -112,6 +113,8 @@ impl Failed {
 /// Folds pieces of the log into a store.
 pub(super) struct Folder {
     plugin: Plugin,
+    /// How it reacts, where it is a process manager.
+    reactor: Option<Reactor>,
     /// The module that it belongs to.
     module: String,
     upcasting: Upcasting,
@@ -133,7 +136,8 @@ impl Folder {
         durability: Durability,
         checkpoint_positions: u64,
     ) -> Result<Self, store::Error> {
-        let session = store.fold(durability)?;
+        let mut session = store.fold(durability)?;
+        let reactor = Reactor::open(&plugin, &terms.acting, &mut session)?;
         let mut parking = Parking::new(plugin.manifest(), terms.parked_events, terms.discarded.clone());
         parking.load(&session)?;
         let (session, progress, upcasting) = (Some(session), store.progress(), terms.upcasting.clone());
@@ -141,6 +145,7 @@ impl Folder {
         let tally = Arc::new(Tally::new(false));
         Ok(Self {
             plugin,
+            reactor,
             module,
             upcasting,
             parking,
@@ -341,7 +346,7 @@ impl Folder {
             return Err(Failed::machine(&error));
         }
         let (mut session, applied) =
-            if goes_on.is_empty() { (session, Ok(())) } else { self.plugin.apply(&goes_on, session) };
+            if goes_on.is_empty() { (session, Ok(())) } else { self.apply(&goes_on, session) };
         let outcome = match applied {
             Ok(()) => aside
                 .iter()
@@ -364,6 +369,17 @@ impl Folder {
             self.report(Progress { written: through, applied: through });
         }
         outcome
+    }
+
+    /// Lets the component do what a batch leads to.
+    fn apply(&self, batch: &Batch, mut session: Session) -> (Session, Result<(), CallError>) {
+        match &self.reactor {
+            None => self.plugin.apply(batch, session),
+            Some(reactor) => {
+                let reacted = reactor.react(batch, &mut session);
+                (session, reacted)
+            }
+        }
     }
 
     fn report(&mut self, progress: Progress) {

@@ -33,6 +33,7 @@ pub use tally::Covered;
 
 use crate::log::{Filter, Log, Sight, Which};
 use crate::plugin::{Batch, Manifest, Selector, Upcasting};
+use crate::process::{Acting, ids};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use window::Window;
@@ -70,6 +71,8 @@ pub struct Terms {
     pub parked_events: u64,
     /// The sequences that were given up.
     pub discarded: Discarded,
+    /// From where on what a process manager decides is to be done.
+    pub acting: Acting,
 }
 
 impl Default for Terms {
@@ -79,6 +82,7 @@ impl Default for Terms {
             upcasting: Upcasting::default(),
             parked_events: 1_000,
             discarded: Discarded::default(),
+            acting: Acting::never(),
         }
     }
 }
@@ -125,6 +129,9 @@ pub fn consumed(manifest: &Manifest, module: &str) -> Filter {
             Selector::Type(name) => types.push(name.clone()),
             Selector::Category(name) => categories.push(name.clone()),
         }
+    }
+    if manifest.process.is_some() {
+        categories.push(ids::streams_of(&manifest.name));
     }
     let which = if manifest.consumes.is_empty() { Which::All } else { Which::AnyOf { types, categories } };
     Filter { which, sight: Sight::Inside(module.to_owned()) }

@@ -83,7 +83,7 @@ impl Steward {
             self.put_into_folder(name, &record.module, &bytes, &record.digest);
         }
         let plugin = match loaded {
-            Loaded::Projection(plugin) => plugin,
+            Loaded::Plugin(plugin) => plugin,
             Loaded::Upcaster(upcaster) => return self.put_in_force(name, release, upcaster),
         };
         let (upcasters, ruling) = (self.upcasters_of(plugin.manifest()), self.parts.ruling(plugin.manifest()));
@@ -130,15 +130,23 @@ impl Steward {
     /// Whether a component that was checked goes with those that are deployed.
     pub(super) fn fits(&self, name: &str, module: &str, loaded: &Loaded) -> Result<(), RejectError> {
         let known = self.components.get(name).filter(|component| !component.removed);
+        let live = known.and_then(|known| known.live.as_ref()).map(|live| live.plugin.is_process());
+        let other = |is_process| match is_process {
+            true => RejectError::OtherWorld(name.to_owned(), "a process manager"),
+            false => RejectError::OtherWorld(name.to_owned(), "a projection"),
+        };
         match loaded {
-            Loaded::Projection(_) if known.is_some_and(|known| known.upcaster.is_some()) => {
+            Loaded::Plugin(_) if known.is_some_and(|known| known.upcaster.is_some()) => {
                 Err(RejectError::OtherWorld(name.to_owned(), "an upcaster"))
             }
-            Loaded::Upcaster(_) if known.is_some_and(|known| known.live.is_some()) => {
-                Err(RejectError::OtherWorld(name.to_owned(), "a projection"))
-            }
-            Loaded::Projection(_) => Ok(()),
-            Loaded::Upcaster(upcaster) => self.admit_upcaster(name, module, upcaster),
+            Loaded::Plugin(plugin) => match live {
+                Some(is_process) if is_process != plugin.is_process() => Err(other(is_process)),
+                _ => Ok(()),
+            },
+            Loaded::Upcaster(upcaster) => match live {
+                Some(is_process) => Err(other(is_process)),
+                None => self.admit_upcaster(name, module, upcaster),
+            },
         }
     }
 

@@ -21,8 +21,8 @@ impl Checked {
     /// It is none.
     pub fn projection(self) -> Result<Plugin, RejectError> {
         match self.component {
-            Loaded::Projection(plugin) => Ok(plugin),
-            Loaded::Upcaster(_) => Err(LoadError::NoProjection.into()),
+            Loaded::Plugin(plugin) => Ok(plugin),
+            Loaded::Upcaster(_) => Err(LoadError::NoStore.into()),
         }
     }
 }
@@ -100,7 +100,7 @@ impl RejectError {
                 "not-a-component"
             }
             Self::Load(LoadError::Imports(_)) => "foreign-imports",
-            Self::Load(LoadError::Exports | LoadError::NoProjection | LoadError::Contract(_))
+            Self::Load(LoadError::Exports | LoadError::NoStore | LoadError::Contract(_))
             | Self::OtherWorld(..) => "wrong-world",
             Self::Load(LoadError::Describe(_) | LoadError::Manifest(_)) | Self::StepTwice { .. } => "bad-manifest",
 
@@ -147,7 +147,7 @@ pub fn check(engine: &Engine, stem: &str, bytes: &[u8], limits: &Limits) -> Resu
         return Err(RejectError::Name { file: stem.to_owned(), manifest: component.name().to_owned() });
     }
     let relations = match &component {
-        Loaded::Projection(plugin) => {
+        Loaded::Plugin(plugin) => {
             let manifest = plugin.manifest();
             let queries: Vec<Asked<'_>> = manifest.queries.iter().filter_map(asked).collect();
             check_schema(&manifest.schema, &manifest.typed_tables, &queries)?

@@ -121,7 +121,7 @@ impl Steward {
         let checked = self.parts.load(&component.name, record)?;
         match checked.component {
             Loaded::Upcaster(upcaster) => Ok(Resumed::InForce(Arc::new(InForce { release: record.release, upcaster }))),
-            Loaded::Projection(plugin) => {
+            Loaded::Plugin(plugin) => {
                 self.resume_plugin(component, record, plugin, Durability::Serving).map(Resumed::Serving)
             }
         }

@@ -30,6 +30,13 @@ impl Changes {
         tables
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> Tables {
+        let mut tables = Tables::default();
+        (0..self.names.len()).for_each(|place| tables.insert(place));
+        tables
+    }
+
     /// Tells that these were written by a transaction that was committed with this checkpoint. Whoever hears of that checkpoint
     /// later knows.
     pub(super) fn tell(&self, written: &Tables, checkpoint: u64) {

@@ -115,6 +115,12 @@ impl Session {
         self.kept.borrow_owner()
     }
 
+    /// Laterna's own hand on the batch, for a read model that it keeps itself. Every table counts as written.
+    pub fn by_hand(&mut self) -> &Connection {
+        self.written = self.changes.all();
+        self.connection()
+    }
+
     /// Begins the transaction of a batch.
     ///
     /// # Errors

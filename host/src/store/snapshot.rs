@@ -21,6 +21,9 @@ const BRIEF_STEPS: u64 = 4_000;
 /// And how long that may take where steps take longer, as far as that is seen.
 const BRIEF_TIME: Duration = Duration::from_millis(1);
 
+/// Statements of Laterna's own that who folds keeps prepared.
+const HELD: usize = 64;
+
 /// Characters of what there is, for who asked for what there is not.
 const POINTED: usize = 1_000;
 
@@ -127,6 +130,7 @@ impl Store {
             Durability::Serving => "PRAGMA synchronous = NORMAL",
         })?;
         store.connection.pragma_update(None, "max_page_count", self.inner.limits.pages)?;
+        store.connection.set_prepared_statement_cache_capacity(HELD);
         Ok(Session::new(store, Author::Fold, &self.inner.limits, Arc::clone(&self.inner.changes)))
     }
 

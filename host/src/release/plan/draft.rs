@@ -62,7 +62,7 @@ impl Steward {
         let component = self.components.get(wanted.name).filter(|component| !component.removed);
         let against = component.and_then(against);
         let change = match loaded {
-            Loaded::Projection(plugin) => {
+            Loaded::Plugin(plugin) => {
                 Change::Projection(Box::new(self.of_projection(wanted, weighed, plugin, component)))
             }
             Loaded::Upcaster(upcaster) => Change::Upcaster(Upcaster {

@@ -25,7 +25,7 @@ pub(in crate::release) fn weigh(
     let checked = component::check(&parts.engine, name, bytes, limits)?;
     let events = match &checked.component {
         // What is not known of the log is no reason to refuse a component.
-        Loaded::Projection(plugin) => count(&parts.log, plugin, module, parts.config.plan_events)
+        Loaded::Plugin(plugin) => count(&parts.log, plugin, module, parts.config.plan_events)
             .inspect_err(|error| tracing::warn!(component = name, %error, "its events could not be counted"))
             .ok(),
         Loaded::Upcaster(_) => None,

@@ -1,0 +1,26 @@
+//! Process managers: instances that react to events by appending events and setting timers.
+//!
+//! A process manager is folded like a projection; its read model is Laterna's own account of it (`schema.sql`), written in the transaction
+//! of the checkpoint. So what its instances are, which timers wait, and what was decided is always exactly the fold of the log. What was
+//! decided is *done* by those that act, once their release serves: the outbox appends effects to the log, the clockwork appends what
+//! becomes of timers. Both are appended under ids that follow from what was decided, so that doing it again changes nothing.
+//!
+//! It knows nothing of releases or of HTTP.
+//!
+//! In reading order:
+//! * [`ids`]: the ids of what a process appends, and its streams
+//! * [`facts`]: what Laterna tells an instance: a timer that fired, an effect that was refused
+//! * [`decision`]: what an instance did, as it is kept
+//! * `ledger`: the instances that a batch touches, and what becomes of them
+//! * [`reactor`]: a batch of events, turned into decisions
+//! * [`acting`]: from where on what was decided is done
+
+pub mod acting;
+pub mod decision;
+pub mod facts;
+pub mod ids;
+mod ledger;
+pub mod reactor;
+
+pub use acting::Acting;
+pub use reactor::Reactor;
