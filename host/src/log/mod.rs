@@ -10,12 +10,14 @@
 //! * `judge`: the verdict over one append
 //! * `writer`: the one thread that writes, a group of requests in one transaction
 //! * `reader`: by stream, and in order from a position, through a [`Filter`]
+//! * `lookup`: single events, by position or by id
 
 mod append;
 mod error;
 mod event;
 mod filter;
 mod judge;
+mod lookup;
 mod names;
 mod reader;
 mod schema;

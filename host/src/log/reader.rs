@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use std::path::Path;
 
 /// What a row of [`COLUMNS`] holds; `category` last, since only filters look at it.
-const COLUMNS: &str = "position, source, id, stream, revision, type, schema_version, module, internal, occurred_at, \
+pub(super) const COLUMNS: &str = "position, source, id, stream, revision, type, schema_version, module, internal, occurred_at, \
                        recorded_at, correlation_id, causation_id, content_type, data, metadata, category";
 
 /// Ranges up to this many positions are read whole: looking an index up would cost more.
@@ -29,8 +29,8 @@ const NO_MODULE: i64 = -1;
 
 /// Reads the log. Each has a connection of its own, and is used by one thread at a time.
 pub struct Reader {
-    connection: Connection,
-    names: Names,
+    pub(super) connection: Connection,
+    pub(super) names: Names,
 }
 
 /// The order of a stream's page.
@@ -303,7 +303,7 @@ fn kind(row: &Row<'_>) -> Result<NumberedKind, Error> {
 }
 
 /// Shows a row of [`COLUMNS`] as an event.
-fn view<'a>(row: &'a Row<'_>, connection: &Connection, names: &'a mut Names) -> Result<EventRef<'a>, Error> {
+pub(super) fn view<'a>(row: &'a Row<'_>, connection: &Connection, names: &'a mut Names) -> Result<EventRef<'a>, Error> {
     let [source, event_type, module, content_type]: [i64; 4] = [row.get(1)?, row.get(5)?, row.get(7)?, row.get(13)?];
     names.load(connection, [source, event_type, module, content_type])?;
     let text = |column| -> Result<&'a str, Error> {
