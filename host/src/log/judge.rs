@@ -1,6 +1,7 @@
 //! The verdict over one append, before anything of it is written.
 
-use super::append::{Append, Appended, Import, Refusal, StreamAppend, StreamAppended};
+use super::append::{Append, Appended, Expected, Import, Refusal, StreamAppend, StreamAppended};
+use super::entry::Place;
 use super::{Error, names};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashSet;
@@ -13,13 +14,6 @@ pub(super) enum Verdict {
     Answer(Appended),
     /// It is refused.
     Refuse(Refusal),
-}
-
-/// Where a known event stands.
-struct Place {
-    position: u64,
-    stream: String,
-    revision: u64,
 }
 
 /// Judges an append by the rules of the log: repeats by id first, over the whole list; then what was
@@ -40,20 +34,39 @@ pub(super) fn judge(connection: &Connection, append: &Append, head: u64) -> Resu
     }
     let mut revisions = Vec::with_capacity(append.streams.len());
     for StreamAppend { stream, expected, events } in &append.streams {
-        if !events.is_empty() && is_closed(connection, stream)? {
-            return Ok(Verdict::Refuse(Refusal::StreamClosed { stream: stream.clone() }));
+        let judged = match events.is_empty() {
+            true => judge_expectation(connection, stream, *expected)?,
+            false => judge_stream(connection, stream, *expected)?,
+        };
+        match judged {
+            Ok(last_revision) => revisions.push(last_revision),
+            Err(refusal) => return Ok(Verdict::Refuse(refusal)),
         }
-        let current = last_revision(connection, stream)?;
-        if !expected.holds(current) {
-            return Ok(Verdict::Refuse(Refusal::WrongExpectedRevision {
-                stream: stream.clone(),
-                expected: *expected,
-                current,
-            }));
-        }
-        revisions.push(current);
     }
     Ok(Verdict::Store(revisions))
+}
+
+/// The last revision of a stream that takes events, if it has any, where it is as expected.
+pub(super) fn judge_stream(
+    connection: &Connection,
+    stream: &str,
+    expected: Expected,
+) -> Result<Result<Option<u64>, Refusal>, Error> {
+    if is_closed(connection, stream)? {
+        return Ok(Err(Refusal::StreamClosed { stream: stream.to_owned() }));
+    }
+    judge_expectation(connection, stream, expected)
+}
+
+fn judge_expectation(
+    connection: &Connection,
+    stream: &str,
+    expected: Expected,
+) -> Result<Result<Option<u64>, Refusal>, Error> {
+    let current = last_revision(connection, stream)?;
+    let holds = expected.holds(current);
+    let wrong = || Refusal::WrongExpectedRevision { stream: stream.to_owned(), expected, current };
+    Ok(holds.then_some(current).ok_or_else(wrong))
 }
 
 /// Judges by ids alone. `None`: every id is new.
@@ -162,17 +175,21 @@ pub(super) fn is_known(connection: &Connection, source: &str, id: &str) -> Resul
     Ok(statement.exists((id, source))?)
 }
 
-fn place(connection: &Connection, source: &str, id: &str) -> Result<Option<Place>, Error> {
+/// Where the event stands that has this id in this source, if there is one.
+pub(super) fn place(connection: &Connection, source: &str, id: &str) -> Result<Option<Place>, Error> {
     let Some(source) = names::find(connection, source)? else {
         return Ok(None);
     };
-    let mut statement =
-        connection.prepare_cached("SELECT position, stream, revision FROM events WHERE id = ?1 AND source = ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT position, stream, revision, (SELECT name FROM names WHERE names.id = events.type)
+         FROM events WHERE id = ?1 AND source = ?2",
+    )?;
     let place = statement.query_one((id, source), |row| {
         Ok(Place {
             position: row.get::<_, i64>(0)?.cast_unsigned(),
             stream: row.get(1)?,
             revision: row.get::<_, i64>(2)?.cast_unsigned(),
+            event_type: row.get::<_, Option<_>>(3)?.unwrap_or_default(),
         })
     });
     Ok(place.optional()?)

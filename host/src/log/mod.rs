@@ -5,6 +5,7 @@
 //! In reading order:
 //! * `event`: an event as it is offered, and as it stands in the log
 //! * `append`: what is asked of the log, and what it answers
+//! * `entry`: single events, each with what is stored in its place where it is refused
 //! * `schema`: the tables
 //! * `names`: the dictionary of types, categories, modules, sources and media types
 //! * `judge`: the verdict over one append
@@ -13,6 +14,7 @@
 //! * `lookup`: single events, by position or by id
 
 mod append;
+mod entry;
 mod error;
 mod event;
 mod filter;
@@ -26,11 +28,13 @@ mod writer;
 pub use append::{
     Append, Appended, ClosedStream, Expected, Import, Imported, Misfit, Refusal, StreamAppend, StreamAppended, Unfit,
 };
+pub use entry::{Alternative, Entered, Entry, Otherwise, Place};
 pub use error::Error;
 pub use event::{EventRef, NewEvent, StoredEvent, category, is_time};
 pub use filter::{Filter, Kind, Sight, Which};
 pub use reader::{Direction, Page, Reader, Scan};
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,6 +162,18 @@ impl Log {
     async fn ask_import(&self, events: Vec<Import>, whole: bool) -> Result<Result<Imported, Refusal>, Error> {
         let bytes = events.iter().map(|import| import.event.bytes()).sum();
         self.ask(bytes, |answer| Job::Import { events, whole, answer }).await
+    }
+
+    /// Stores each of these events, or else its alternative, unless its id is known: in this order, each judged behind those before
+    /// it, all in one transaction. Answers once they are durable, with what became of each.
+    ///
+    /// # Errors
+    /// The log is out of order.
+    pub async fn append_each(&self, entries: Vec<Entry>) -> Result<Vec<Entered>, Error> {
+        let bytes = entries.iter().map(|entry| entry.event.bytes()).sum();
+        let answered: Result<_, Infallible> = self.ask(bytes, |answer| Job::AppendEach { entries, answer }).await?;
+        let Ok(entered) = answered;
+        Ok(entered)
     }
 
     /// Closes a stream for good: its events stay in the log, and it takes no more.

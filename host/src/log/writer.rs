@@ -4,12 +4,14 @@
 //! transaction: the disk is waited for once. Only then does it show the new head and answer anyone, refusals included,
 //! since a refusal may rest on an append of the same group.
 
-use super::append::{Append, Appended, ClosedStream, Import, Imported, Refusal, StreamAppended};
+use super::append::{Append, Appended, ClosedStream, Expected, Import, Imported, Refusal, StreamAppended};
+use super::entry::{Alternative, Entered, Entry};
 use super::event::{NewEvent, category};
 use super::judge::{self, Verdict};
 use super::names::Numbers;
 use super::{Error, schema};
 use rusqlite::{Connection, params};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +21,7 @@ use uuid::Uuid;
 /// A request, with where its answer goes.
 pub(super) enum Job {
     Append { append: Append, answer: Answer<Appended> },
+    AppendEach { entries: Vec<Entry>, answer: Answer<Vec<Entered>, Infallible> },
     Import { events: Vec<Import>, whole: bool, answer: Answer<Imported> },
     Close { stream: String, answer: Answer<ClosedStream> },
 }
@@ -30,7 +33,7 @@ pub(super) struct Waiting {
     pub(super) place: OwnedSemaphorePermit,
 }
 
-type Answer<T> = oneshot::Sender<Result<Result<T, Refusal>, Error>>;
+type Answer<T, R = Refusal> = oneshot::Sender<Result<Result<T, R>, Error>>;
 
 /// Sends an answer that was kept until the commit, or what became of the commit.
 type Reply = Box<dyn FnOnce(Outcome) + Send>;
@@ -111,6 +114,9 @@ impl Writer {
                 Job::Append { append, answer } => {
                     self.savepoint(&mut failed, replies, answer, |writer| writer.append(append))
                 }
+                Job::AppendEach { entries, answer } => {
+                    self.savepoint(&mut failed, replies, answer, |writer| writer.append_each(entries).map(Ok))
+                }
                 Job::Import { events, whole, answer } => {
                     self.savepoint(&mut failed, replies, answer, |writer| writer.import(events, whole))
                 }
@@ -129,12 +135,12 @@ impl Writer {
     }
 
     /// Does one request in its own savepoint, and keeps its answer until the commit.
-    fn savepoint<T: Send + 'static>(
+    fn savepoint<T: Send + 'static, R: Send + 'static>(
         &mut self,
         failed: &mut Option<Error>,
         replies: &mut Vec<Reply>,
-        answer: Answer<T>,
-        request: impl FnOnce(&mut Self) -> Result<Result<T, Refusal>, Error>,
+        answer: Answer<T, R>,
+        request: impl FnOnce(&mut Self) -> Result<Result<T, R>, Error>,
     ) -> Result<(), Error> {
         let outcome = match failed {
             Some(_) => Ok(None),
@@ -157,10 +163,10 @@ impl Writer {
         outcome
     }
 
-    fn in_savepoint<T>(
+    fn in_savepoint<T, R>(
         &mut self,
-        request: impl FnOnce(&mut Self) -> Result<Result<T, Refusal>, Error>,
-    ) -> Result<Result<T, Refusal>, Error> {
+        request: impl FnOnce(&mut Self) -> Result<Result<T, R>, Error>,
+    ) -> Result<Result<T, R>, Error> {
         let before = (self.position, self.recorded_at_us);
         self.execute("SAVEPOINT request")?;
         let verdict = request(self)?;
@@ -193,6 +199,40 @@ impl Writer {
             streams.push(answer);
         }
         Ok(Ok(Appended { streams, repeated: false, position: self.position }))
+    }
+
+    fn append_each(&mut self, entries: Vec<Entry>) -> Result<Vec<Entered>, Error> {
+        let recorded_at_us = self.now_us();
+        entries.into_iter().map(|entry| self.enter(entry, recorded_at_us)).collect()
+    }
+
+    /// Judges an entry and stores what comes of it. Nothing is written before it is judged, so nothing has to be taken back.
+    fn enter(&mut self, entry: Entry, recorded_at_us: i64) -> Result<Entered, Error> {
+        let Entry { stream, expected, mut event, fault, otherwise } = entry;
+        let id = event.id.get_or_insert_with(new_id).clone();
+        if let Some(place) = judge::place(&self.connection, &event.source, &id)? {
+            return Ok(Entered::Known(place));
+        }
+        let verdict = match fault {
+            Some(fault) => Err(fault),
+            None => judge::judge_stream(&self.connection, &stream, expected)?,
+        };
+        let refusal = match verdict {
+            Ok(last_revision) => {
+                self.insert(&stream, last_revision.map_or(0, |last| last + 1), recorded_at_us, event)?;
+                return Ok(Entered::Stored { position: self.position });
+            }
+            Err(refusal) => refusal,
+        };
+        let Alternative { stream, event: alternative } = otherwise(&refusal);
+        match judge::judge_stream(&self.connection, &stream, Expected::Any)? {
+            Ok(last_revision) => {
+                let alternative = NewEvent { source: event.source, id: Some(id), ..alternative };
+                self.insert(&stream, last_revision.map_or(0, |last| last + 1), recorded_at_us, alternative)?;
+                Ok(Entered::Refused { refusal, position: self.position })
+            }
+            Err(alternative) => Ok(Entered::Lost { refusal, alternative }),
+        }
     }
 
     fn import(&mut self, events: Vec<Import>, whole: bool) -> Result<Result<Imported, Refusal>, Error> {
@@ -240,7 +280,7 @@ impl Writer {
         let category = self.numbers.number_of(&self.connection, category(stream))?;
         let module = self.numbers.number_of(&self.connection, &event.module)?;
         let content_type = self.numbers.number_of(&self.connection, &event.content_type)?;
-        let id = event.id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        let id = event.id.unwrap_or_else(new_id);
         self.position += 1;
         self.recorded_at_us = recorded_at_us;
         self.connection
@@ -291,6 +331,10 @@ impl Writer {
         self.connection.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
+}
+
+fn new_id() -> String {
+    Uuid::now_v7().to_string()
 }
 
 /// The position and `recorded_at` of the last event.
