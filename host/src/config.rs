@@ -2,7 +2,7 @@
 
 use crate::http::Origins;
 use crate::plugin::Policy;
-use crate::{log, plugin, projector, release, schemas, store};
+use crate::{log, plugin, process, projector, release, schemas, store};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -186,6 +186,9 @@ pub struct Settings {
     /// Events that a release may set aside, where its component parks; beyond it the projection halts [default: 1000]
     #[arg(long, env = "LATERNA_PARKED_EVENTS")]
     pub parked_events: Option<u64>,
+    /// How many events may lead to an effect of a process manager, one by another; the next one is refused [default: 50]
+    #[arg(long, env = "LATERNA_CAUSATION_DEPTH")]
+    pub causation_depth: Option<usize>,
     /// Events that are folded in one transaction at most [default: 10000]
     #[arg(long, env = "LATERNA_BATCH_EVENTS")]
     pub batch_events: Option<usize>,
@@ -230,6 +233,8 @@ pub struct Config {
     pub store: store::Limits,
     /// Events that a release may set aside.
     pub parked_events: u64,
+    /// Limits of what process managers do.
+    pub process: process::Options,
     /// How the log is fed to projections.
     pub projector: projector::Options,
     /// When a dropped file counts as written.
@@ -395,6 +400,10 @@ impl Settings {
                 ..store
             },
             parked_events: self.parked_events.unwrap_or(1_000),
+            process: process::Options {
+                causation_depth: self.causation_depth.unwrap_or(50),
+                event_bytes: self.event_bytes.unwrap_or(1 << 20),
+            },
             projector: projector::Options {
                 batch_events: self.batch_events.unwrap_or(projector.batch_events),
                 batch_bytes: self.batch_bytes.unwrap_or(projector.batch_bytes),

@@ -5,11 +5,13 @@ use crate::config::Config;
 use crate::data_dir::{self, DataDir, Lock};
 use crate::log::{self, Log};
 use crate::plugin::Engine;
+use crate::process::Means;
 use crate::release::{self, Component, Releases};
 use crate::schemas::{self, Schemas};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +88,15 @@ impl Host {
         let schemas = Schemas::open(data.schemas(), &config.schemas)?;
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let started_at = log.head();
-        let releases = Releases::open(&data, &engine, &log, &config)?;
+        let clock = crate::clock::Clock::default();
+        let means = Means {
+            log: log.clone(),
+            clock: clock.clone(),
+            schemas: schemas.in_force(),
+            options: config.process.clone(),
+            runtime: Handle::current(),
+        };
+        let releases = Releases::open(&data, &engine, means, &config)?;
         let is_coming = |component: &&Arc<Component>| component.is_coming();
         let awaited = releases.all().iter().filter(is_coming).map(|component| component.name.clone()).collect();
         releases.settled(config.start).await;

@@ -22,6 +22,7 @@
 pub mod access;
 pub mod bench;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod host;

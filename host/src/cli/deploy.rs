@@ -2,6 +2,7 @@
 
 use super::connect::{Client, segment};
 use super::{Failure, Host, swap};
+use crate::plugin::manifest::Beginning;
 use std::path::PathBuf;
 
 /// Deploy a component, as if its file had been dropped: it is checked, built alongside the one that serves, and takes its place
@@ -15,6 +16,9 @@ pub struct Deploy {
     /// The module that it belongs to
     #[arg(long, default_value = "")]
     module: String,
+    /// To what of the history a process manager reacts that is deployed for the first time
+    #[arg(long)]
+    from: Option<Beginning>,
     /// Come back once it is checked, and let it be built meanwhile
     #[arg(long)]
     no_wait: bool,
@@ -27,7 +31,10 @@ impl Deploy {
         let bytes = std::fs::read(&self.file).map_err(|error| format!("{}: {error}", self.file.display()))?;
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = self.name.unwrap_or(stem);
-        let path = format!("/components?name={}&module={}", segment(&name), segment(&self.module));
+        let mut path = format!("/components?name={}&module={}", segment(&name), segment(&self.module));
+        if let Some(from) = self.from {
+            path += &format!("&from={}", from.name());
+        }
         let client = Client::connect(&self.host)?;
         let order = client.post(&path, "application/wasm", &mut bytes.as_slice())?.body;
         if order["unchanged"] == true {

@@ -4,7 +4,6 @@
 use super::App;
 use super::problem::{Code, Problem};
 use crate::log::{Misfit, NewEvent, Refusal, StreamAppend, Unfit};
-use crate::schemas::{Registry, Violation};
 use serde_json::{Value, json};
 
 impl App {
@@ -12,8 +11,7 @@ impl App {
     /// and answers what is to be said against it. `index` is its place in what came together.
     #[must_use]
     pub fn admit(&self, stream: &str, index: Option<usize>, event: &mut NewEvent) -> Option<Refusal> {
-        let violation = look_over(&self.host.schemas.current(), event)?;
-        Some(refusal(stream, index, violation))
+        self.host.schemas.current().admit(stream, index, event)
     }
 
     /// Looks the events of an append over, as [`admit`](Self::admit) does, and answers what is to be said against the first one that is
@@ -26,30 +24,12 @@ impl App {
             for (index, event) in events.iter_mut().enumerate() {
                 // The others go nowhere then.
                 if fault.is_none() {
-                    let violation = look_over(&registry, event);
-                    fault = violation.map(|violation| refusal(stream, Some(index), violation));
+                    fault = registry.admit(stream, Some(index), event);
                 }
             }
         }
         fault
     }
-}
-
-fn look_over(registry: &Registry, event: &mut NewEvent) -> Option<Violation> {
-    event.internal |= registry.is_to_be_internal(&event.module, &event.event_type);
-    let NewEvent { event_type, schema_version, module, content_type, data, .. } = event;
-    registry.check(module, event_type, *schema_version, content_type, data).err()
-}
-
-fn refusal(stream: &str, event: Option<usize>, violation: Violation) -> Refusal {
-    let Violation { file, faults, more } = violation;
-    let misfit = |fault: crate::schemas::Fault| Misfit {
-        pointer: fault.pointer,
-        message: fault.message,
-        schema_pointer: fault.schema_pointer,
-    };
-    let misfits = faults.into_iter().map(misfit).collect();
-    Refusal::Unfit(Box::new(Unfit { stream: stream.to_owned(), event, schema: file, misfits, more }))
 }
 
 /// What is told to whoever sent an event that does not fit.

@@ -8,13 +8,15 @@ use super::releases::{answer_about, check_module, check_steers, taken};
 use super::{App, answer, body};
 use crate::access::Caller;
 use crate::plugin::is_name;
+use crate::plugin::manifest::Beginning;
 use crate::release;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use clap::ValueEnum;
 
-/// `POST /components?name=&module=&plan=`, the component's bytes as the body. Answers once it is checked; it is built then, unless only
+/// `POST /components?name=&module=&from=&plan=`, the component's bytes as the body. Answers once it is checked; it is built then, unless only
 /// its plan is asked for.
 pub async fn deploy(
     State(app): State<App>,
@@ -24,6 +26,7 @@ pub async fn deploy(
 ) -> Result<Response, Problem> {
     let name = parameters.take("name")?.unwrap_or_default();
     let module = parameters.take("module")?.unwrap_or_else(|| caller.module().unwrap_or_default().to_owned());
+    let begins = parameters.take("from")?.map(|from| beginning(&from)).transpose()?;
     let plans = parameters.take_as::<bool>("plan", "true or false")?.unwrap_or(false);
     parameters.finish()?;
     // Read before anything is said against it: who still sends would not hear it.
@@ -37,7 +40,7 @@ pub async fn deploy(
     if plans {
         return plan(&app, &caller, name, module, bytes).await;
     }
-    let order = app.host.releases.deploy(name.clone(), module, bytes).await;
+    let order = app.host.releases.deploy(name.clone(), module, bytes, begins).await;
     drop(place);
     let order = order.map_err(|error| taken(&app, error))?;
     let is_checked = |component: &release::Component| {
@@ -75,6 +78,14 @@ async fn plan(app: &App, caller: &Caller, name: String, module: String, bytes: V
 /// Why a component is refused.
 fn refused(code: &str, reason: String) -> Problem {
     Problem::new(Code::ComponentRefused, reason).with("code", code).with("page", format!("/errors/{code}"))
+}
+
+/// To what of the history a process manager reacts that is deployed for the first time.
+fn beginning(from: &str) -> Result<Beginning, Problem> {
+    Beginning::from_str(from, false).map_err(|_| {
+        let detail = format!("`from` is `{from}`: it must be `start` or `now`");
+        Problem::new(Code::BadParameter, detail).with("parameter", "from")
+    })
 }
 
 fn check_name(parameter: &str, name: &str, what: &str) -> Result<(), Problem> {

@@ -336,6 +336,8 @@ impl From<Refusal> for Problem {
                     .with("stream", stream)
             }
             Refusal::Unfit(unfit) => admit::violation(&unfit),
+            // Only what a process appends is barred, and it hears that as an event.
+            Refusal::Barred { .. } => Self::new(Code::BadRequest, what),
             Refusal::StreamTwice { stream } => {
                 Self::new(Code::BadRequest, format!("{what}. Put its events into one entry.")).with("stream", stream)
             }

@@ -152,12 +152,36 @@ pub enum Refusal {
     /// An event's data is not as it was agreed to be. Found before it came to the log, which knows nothing of such agreements.
     #[error("{0}")]
     Unfit(Box<Unfit>),
+    /// It must not come in, says whoever looked it over before it came to the log.
+    #[error("{reason}")]
+    Barred {
+        /// The stable name of the rule.
+        code: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A stream stands twice in one append.
     #[error("stream `{stream}` stands twice in one append")]
     StreamTwice {
         /// The stream.
         stream: String,
     },
+}
+
+impl Refusal {
+    /// Its stable name, with a page in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::WrongExpectedRevision { .. } => "wrong-expected-revision",
+            Self::IdConflict { .. } => "id-conflict",
+            Self::StreamClosed { .. } => "stream-closed",
+            Self::NoStream { .. } => "stream-not-found",
+            Self::Unfit(_) => "schema-violation",
+            Self::Barred { code, .. } => code,
+            Self::StreamTwice { .. } => "bad-request",
+        }
+    }
 }
 
 /// An event whose data does not fit.

@@ -59,9 +59,9 @@ pub struct Product {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Beginning {
-    /// To all of it.
+    /// To all of it: what follows from it is done
     Start,
-    /// To none of it.
+    /// To none of it: what would have followed from it is not done
     Now,
 }
 
@@ -117,6 +117,17 @@ impl Policy {
             Self::Auto => "auto",
             Self::Hold => "hold",
             Self::HoldIfDifferent => "hold-if-different",
+        }
+    }
+}
+
+impl Beginning {
+    /// Its name, as it is written and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Now => "now",
         }
     }
 }

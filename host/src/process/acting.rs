@@ -1,10 +1,19 @@
-//! From where on what was decided is done.
+//! Doing what was decided, from where on it is a release's own to do.
 
+use super::clockwork::Clockwork;
+use super::outbox::Outbox;
+use crate::clock::Clock;
+use crate::log::Log;
+use crate::schemas::InForce;
+use crate::store::Store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The position behind which the effects of events are a release's own to do; those up to it were another one's, or nobody's. Cheap to
-/// clone; all clones are one.
+/// The position behind which the effects of events are still to be done; those up to it are done, or are another release's, or nobody's.
+/// Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Acting {
     behind: Arc<AtomicU64>,
@@ -29,7 +38,7 @@ impl Acting {
         self.behind.load(Ordering::Acquire)
     }
 
-    /// What was done by another one reaches as far as this position, or farther.
+    /// Up to this position nothing is left to be done.
     pub fn move_to(&self, position: u64) {
         self.behind.store(position, Ordering::Release);
     }
@@ -38,5 +47,65 @@ impl Acting {
 impl Default for Acting {
     fn default() -> Self {
         Self::never()
+    }
+}
+
+/// What it takes to do something.
+pub struct Means {
+    /// Where effects and timers are appended.
+    pub log: Log,
+    /// By which timers are due.
+    pub clock: Clock,
+    /// What effects are checked against.
+    pub schemas: InForce,
+    /// The limits.
+    pub options: Options,
+    /// Where it is done.
+    pub runtime: Handle,
+}
+
+/// Limits of what processes do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many events may lead to an effect, one by another.
+    pub causation_depth: usize,
+    /// Bytes of an effect's payload and metadata.
+    pub event_bytes: usize,
+}
+
+/// A process that does what it decides. It ends with this.
+pub struct Actor {
+    done: watch::Receiver<u64>,
+    _stop: DropGuard,
+}
+
+impl Means {
+    /// Does what the process of this name and module decides, and has decided, in its store.
+    #[must_use]
+    pub fn act(self: &Arc<Self>, process: &str, module: &str, store: &Store, acting: &Acting) -> Actor {
+        let (done, watched) = watch::channel(0);
+        let stop = CancellationToken::new();
+        let (process, module) = (process.to_owned(), module.to_owned());
+        let outbox = Outbox {
+            process: process.clone(),
+            module: module.clone(),
+            store: store.clone(),
+            acting: acting.clone(),
+            means: Arc::clone(self),
+            done,
+        };
+        let clockwork = Clockwork { process, module, store: store.clone(), means: Arc::clone(self) };
+        self.runtime.spawn(outbox.run(stop.clone()));
+        self.runtime.spawn(clockwork.run(stop.clone()));
+        Actor { done: watched, _stop: stop.drop_guard() }
+    }
+}
+
+impl Actor {
+    /// Waits until everything is done that was decided up to a position.
+    pub async fn reaches(&self, position: u64) {
+        if self.done.clone().wait_for(|done| *done >= position).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

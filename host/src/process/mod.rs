@@ -13,14 +13,18 @@
 //! * [`decision`]: what an instance did, as it is kept
 //! * `ledger`: the instances that a batch touches, and what becomes of them
 //! * [`reactor`]: a batch of events, turned into decisions
-//! * [`acting`]: from where on what was decided is done
+//! * [`acting`]: doing what was decided, from where on it is a release's own to do
+//! * `outbox`: effects, appended to the log
+//! * [`clockwork`]: timers that are due, appended to the log
 
 pub mod acting;
+pub mod clockwork;
 pub mod decision;
 pub mod facts;
 pub mod ids;
 mod ledger;
+mod outbox;
 pub mod reactor;
 
-pub use acting::Acting;
+pub use acting::{Acting, Actor, Means, Options};
 pub use reactor::Reactor;

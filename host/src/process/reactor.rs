@@ -28,7 +28,6 @@ const CALL_TURNS: usize = 20_000;
 /// Lets a process manager react to events.
 pub struct Reactor {
     plugin: Plugin,
-    name: String,
     /// The category of the streams in which it is told something.
     streams: String,
     produces: BTreeSet<String>,
@@ -68,7 +67,6 @@ impl Reactor {
         ledger::prepare(session.by_hand())?;
         Ok(Some(Self {
             plugin: plugin.clone(),
-            name: manifest.name.clone(),
             streams: ids::streams_of(&manifest.name),
             produces: process.produces.iter().map(|product| product.event_type.clone()).collect(),
             acting: acting.clone(),

@@ -10,6 +10,7 @@ use super::releases::Component;
 use super::serving::Serving;
 use super::steward::{Happening, Message, Steward, discard};
 use crate::plugin::Loaded;
+use crate::process::Acting;
 use crate::projector;
 use crate::store::{self, Durability};
 use std::sync::Arc;
@@ -52,6 +53,9 @@ impl Steward {
         }
         let weighed = weighed.and_then(|weighed| {
             self.fits(name, &record.module, &weighed.checked.component)?;
+            if let Loaded::Plugin(plugin) = &weighed.checked.component {
+                component.beginning(&record, plugin)?;
+            }
             Ok(weighed)
         });
         let loaded = match weighed {
@@ -93,10 +97,11 @@ impl Steward {
         let Some(record) = self.components.get(name).and_then(|component| component.release(release)).cloned() else {
             return Ok(());
         };
+        let acting = self.components.get(name).map_or_else(Acting::never, |known| known.acting(&record, &plugin));
         let store = self.parts.store_of(name, release);
         let started = store::remove(&store)
             .map_err(|error| RejectError::Start(error.to_string()))
-            .and_then(|()| self.parts.start(&store, &record, plugin, Durability::Building, paused, None));
+            .and_then(|()| self.parts.start(&store, &record, plugin, Durability::Building, acting, paused, None));
         match started {
             Ok(serving) => {
                 let serving = Arc::new(serving);

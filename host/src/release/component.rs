@@ -67,6 +67,12 @@ pub enum RejectError {
     /// A component of this name is in another world.
     #[error("`{0}` is {1}: remove that one first with `laterna remove {0}`, or call this one otherwise")]
     OtherWorld(String, &'static str),
+    /// It is the first release of a process manager, and nobody says to what of the history it reacts.
+    #[error(
+        "`{0}` is a process manager, and nothing of it served before: say whether it reacts to what happened until now, \
+         `laterna deploy --from start`, or only to what comes, `--from now`; its manifest may say so, too"
+    )]
+    NoBeginning(String),
     /// A folder, a pipe or a device lies where a file should.
     #[error("it is not a file: a component is one")]
     NotAFile,
@@ -89,6 +95,7 @@ impl RejectError {
         "bad-schema",
         "wrong-name",
         "cannot-start",
+        "no-beginning",
     ];
 
     /// Its stable name, with a page in `docs/errors/`.
@@ -107,6 +114,7 @@ impl RejectError {
             Self::Schema(_) => "bad-schema",
             Self::Name { .. } | Self::NoName(_) | Self::Twice(_) => "wrong-name",
             Self::File(_) | Self::Start(_) => "cannot-start",
+            Self::NoBeginning(_) => "no-beginning",
         }
     }
 }

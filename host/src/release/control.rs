@@ -5,6 +5,7 @@ use super::machine::State;
 use super::plan::Plan;
 use super::upcasters::Feeds;
 use super::verify::Difference;
+use crate::plugin::manifest::Beginning;
 use crate::plugin::{self, Policy};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The number of this format, in `user_version`.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE starts (boot TEXT NOT NULL, recorded_at INTEGER NOT NULL) STRICT;
@@ -37,6 +38,7 @@ CREATE TABLE releases (
     boot TEXT NOT NULL,
     state TEXT NOT NULL,
     policy TEXT NOT NULL,
+    begins TEXT NOT NULL,
     plan TEXT NOT NULL,
     difference TEXT NOT NULL,
     proof TEXT NOT NULL,
@@ -140,6 +142,9 @@ pub struct Record {
     /// What becomes of it once it could serve.
     #[serde(flatten)]
     pub ruling: Ruling,
+    /// To what of the history it reacts if it is the first one of a process manager, where its deployment says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begins: Option<Beginning>,
     /// What was to be expected of it before it was built; `None` where it was not checked yet.
     #[serde(skip)]
     pub plan: Option<Arc<Plan>>,
@@ -269,7 +274,7 @@ impl Control {
     /// The releases of a component, newest first.
     pub(super) fn releases(&self, component: &str) -> Result<Vec<Record>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, version, module, digest, limits, state, uploaded, boot, upcasters, policy, plan, difference, proof FROM releases
+            "SELECT number, version, module, digest, limits, state, uploaded, boot, upcasters, policy, plan, difference, proof, begins FROM releases
              WHERE component = ?1 ORDER BY number DESC",
         )?;
         let mut rows = statement.query([component])?;
@@ -300,6 +305,7 @@ impl Control {
                     row.get_ref(12)?.as_str().map_err(rusqlite::Error::from)?,
                 )?
                 .map(Arc::new),
+                begins: serde_json::from_str(row.get_ref(13)?.as_str().map_err(rusqlite::Error::from)?)?,
                 discarded: self.discarded(component, number)?,
                 uploaded: row.get(6)?,
                 boot: row.get(7)?,
@@ -374,7 +380,7 @@ impl Writing<'_> {
     pub(super) fn release(&self, component: &str, record: &Record) -> Result<(), Error> {
         let number = record.release.cast_signed();
         self.transaction.execute(
-            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             params![
                 component,
                 number,
@@ -387,6 +393,7 @@ impl Writing<'_> {
                 record.boot,
                 record.state.name(),
                 serde_json::to_string(&record.ruling)?,
+                serde_json::to_string(&record.begins)?,
                 serde_json::to_string(&record.plan.as_deref())?,
                 serde_json::to_string(&record.difference.as_deref())?,
                 serde_json::to_string(&record.proof.as_deref())?

@@ -1,5 +1,6 @@
 //! The moment when another release serves: one pointer flips, at a position not behind the one that served.
 
+use super::process;
 use super::Error;
 use super::machine::{Event, State};
 use super::retire::kept_behind;
@@ -30,8 +31,15 @@ impl Steward {
         let attempts = self.attempts.get(&attempt).copied().unwrap_or(0);
         let patience = self.parts.config.cutover * 2_u32.pow(attempts);
         let Some(blue) = component.live.clone() else {
+            let behind = match green.plugin.is_process() {
+                true => match self.take_over(&component, &green, None, patience)? {
+                    None => return Ok(self.try_again(name, release, attempts)),
+                    behind => behind,
+                },
+                false => None,
+            };
             let first = Happening::new(release, Event::CutOver, "it is the first one that serves");
-            self.flip(name, &green, None, first)?;
+            self.flip(name, &green, None, first.acting_behind(behind))?;
             self.revive_warm(name);
             return Ok(());
         };
@@ -42,18 +50,9 @@ impl Steward {
         }
         let held = blue.running.hold(patience);
         let position = blue.store.progress().applied;
-        if held.is_none() || !self.reaches(&green, position, patience) {
+        if held.is_none() || !self.reaches(&green, position, patience) || !self.has_done(&blue, position, patience) {
             drop(held);
-            tracing::info!(
-                component = name,
-                release,
-                position,
-                "not close enough for a cutover yet; it is tried again"
-            );
-            // A component whose batches take long is given more time with each attempt.
-            self.attempts.insert(attempt, (attempts + 1).min(MOST_DOUBLINGS));
-            self.look_again(name, release, 2 * patience);
-            return Ok(());
+            return Ok(self.try_again(name, release, attempts));
         }
         self.attempts.remove(&attempt);
         if let Some(reason) = self.newly_parked(&component, &blue, &green)? {
@@ -63,11 +62,29 @@ impl Steward {
             return self.compare_again(name, Some(release)).map(drop);
         }
         let took_over = format!("it took over from release {}, which stood at {position}", blue.release);
+        let behind = match green.plugin.is_process() {
+            true => match self.take_over(&component, &green, Some((&blue, position)), patience)? {
+                None => {
+                    drop(held);
+                    return Ok(self.try_again(name, release, attempts));
+                }
+                behind => behind,
+            },
+            false => None,
+        };
         let cut_over = Happening::new(release, Event::CutOver, took_over)
+            .acting_behind(behind)
             .with_figure("from", blue.release)
             .with_figure("from_position", position)
             .with_figure("held_seconds", begun.elapsed().as_secs_f64());
         self.flip(name, &green, Some(&blue), cut_over)
+    }
+
+    /// Tries a cutover again that came to nothing. A component whose batches take long is given more time with each attempt.
+    fn try_again(&mut self, name: &str, release: u64, attempts: u32) {
+        tracing::info!(component = name, release, "not close enough for a cutover yet; it is tried again");
+        self.attempts.insert((name.to_owned(), release), (attempts + 1).min(MOST_DOUBLINGS));
+        self.look_again(name, release, 2 * self.parts.config.cutover * 2_u32.pow(attempts));
     }
 
     fn reaches(&self, serving: &Serving, position: u64, patience: Duration) -> bool {
@@ -107,6 +124,7 @@ impl Steward {
                 _ => {}
             }
         }
+        let acts_behind = cut_over.figure(process::ACTS_BEHIND);
         happenings.push(cut_over);
         let gone: Vec<u64> = happenings
             .iter()
@@ -122,7 +140,9 @@ impl Steward {
         let before: Vec<Arc<Serving>> = blue.into_iter().cloned().chain(std::mem::take(&mut next.warm)).collect();
         next.live = Some(Arc::clone(green));
         next.building = None;
-        next.warm = before.iter().filter(|serving| kept.contains(&serving.release)).cloned().collect();
+        // A process manager goes back by being built again: what was kept of it is its bytes.
+        let follows = |serving: &&Arc<Serving>| kept.contains(&serving.release) && !serving.plugin.is_process();
+        next.warm = before.iter().filter(follows).cloned().collect();
         // Not shown yet: readers see it with the steps, once they are recorded.
         self.components.insert(name.to_owned(), next);
         if let Err(error) = self.happen(name, &happenings) {
@@ -132,6 +152,14 @@ impl Steward {
         }
         // From here on readers find green. It goes as far as there is something, and blue behind it.
         green.running.follow(None);
+        for blue in before.iter().filter(|serving| serving.plugin.is_process()) {
+            blue.rest();
+            blue.running.begin_stop();
+        }
+        if let Some(behind) = acts_behind {
+            green.terms.acting.move_to(behind);
+            green.act(&self.parts);
+        }
         for warm in self.components.get(name).into_iter().flat_map(|component| &component.warm) {
             warm.running.follow(Some(green.store.watch_progress()));
         }

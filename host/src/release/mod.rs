@@ -21,6 +21,7 @@
 //!   * `build`: how a release comes to where it can take over
 //!   * `review`: whether it may
 //!   * `cutover`: the moment when it does
+//!   * `process`: from where on a process manager acts
 //!   * `retire`: what is kept of those that served
 //!   * `order`: what operators ask
 //!   * [`upcasters`]: which are in force, and which releases they feed
@@ -37,6 +38,7 @@ pub mod machine;
 mod night;
 mod offer;
 mod order;
+mod process;
 pub mod plan;
 pub mod proof;
 pub mod releases;

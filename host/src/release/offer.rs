@@ -7,6 +7,7 @@ use super::folder::{self, Seen, file_of};
 use super::machine::{Event, State};
 use super::releases::{Component, Taken};
 use super::steward::{AGAIN, Happening, Message, Steward};
+use crate::plugin::manifest::Beginning;
 use crate::plugin::{Manifest, Policy, is_name};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub(super) struct Offer {
     pub(super) module: String,
     pub(super) bytes: Result<Vec<u8>, RejectError>,
     pub(super) origin: Origin,
+    /// To what of the history it is to react, where it is the first of a process manager and whoever deploys it says.
+    pub(super) begins: Option<Beginning>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl Steward {
         match seen {
             Seen::File(file, bytes) => {
                 let folder::Dropped { name, module, .. } = file;
-                self.take_found(Box::new(Offer { name, module, bytes, origin: Origin::Found }));
+                self.take_found(Box::new(Offer { name, module, bytes, origin: Origin::Found, begins: None }));
             }
             Seen::All(files) => self.note_files(files),
         }
@@ -79,8 +82,8 @@ impl Steward {
 
     /// Takes bytes: as a new release, as one that is there already, or refused with its reason recorded.
     pub(super) fn take(&mut self, offer: &Offer) -> Result<Taken, Error> {
-        let Offer { name, module, bytes, origin } = offer;
-        let origin = *origin;
+        let Offer { name, module, bytes, origin, begins } = offer;
+        let (origin, begins) = (*origin, *begins);
         let digest = match bytes {
             Ok(bytes) => blake3::hash(bytes).to_hex().to_string(),
             // Remembered by what is wrong with it.
@@ -120,11 +123,11 @@ impl Steward {
                 // Its store or its bytes are lost: it is built anew.
                 Err(Error::Unfit(why)) => {
                     tracing::warn!(component = name, release, why, "it is built anew");
-                    return self.receive(name, module, bytes, digest, origin);
+                    return self.receive(name, module, bytes, digest, origin, begins);
                 }
                 Err(error) => return Err(error),
             },
-            Known::Nothing => return self.receive(name, module, bytes, digest, origin),
+            Known::Nothing => return self.receive(name, module, bytes, digest, origin, begins),
         };
         if is_found {
             self.control.write(|control| control.file(&file, &digest))?;
@@ -152,7 +155,9 @@ impl Steward {
     /// Whether a release that served before serves again where its bytes are dropped: where the policy would have it built and held, it
     /// is.
     fn can_return(&self, component: &Component, record: &Record) -> bool {
-        let may_serve = |manifest: &Manifest| self.parts.ruling(manifest).policy == Policy::Auto;
+        // A process manager comes back by being built again.
+        let may_serve =
+            |manifest: &Manifest| manifest.process.is_none() && self.parts.ruling(manifest).policy == Policy::Auto;
         match component.warm.iter().find(|warm| warm.release == record.release) {
             Some(warm) => warm.running.state().is_folding() && may_serve(warm.plugin.manifest()),
             // Nothing of a component runs that was removed, also while another release of it is built.
@@ -223,9 +228,10 @@ impl Steward {
         bytes: &[u8],
         digest: String,
         origin: Origin,
+        begins: Option<Beginning>,
     ) -> Result<Taken, Error> {
         let mut component = self.component(name, module);
-        let record = self.record(&component, module, digest, bytes.len(), origin);
+        let record = Record { begins, ..self.record(&component, module, digest, bytes.len(), origin) };
         let release = record.release;
         self.parts.keep(name, release, bytes).map_err(Error::Keep)?;
         let reason = format!("release {release} came before it served");
@@ -293,6 +299,7 @@ impl Steward {
             upcasters: Vec::new(),
             // Its component says once it is checked.
             ruling: Ruling { policy: Policy::Auto, by: By::Manifest },
+            begins: None,
             plan: None,
             difference: None,
             proof: None,

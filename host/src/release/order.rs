@@ -71,8 +71,8 @@ impl Steward {
                 None => format!("`{name}` has no release whose bytes are kept: deploy its file again"),
             }));
         };
-        let Record { module, digest, discarded, .. } = record;
-        Ok((self.receive(name, &module, &bytes, digest, Origin::Kept)?, discarded))
+        let Record { module, digest, discarded, begins, .. } = record;
+        Ok((self.receive(name, &module, &bytes, digest, Origin::Kept, begins)?, discarded))
     }
 
     /// Tries again what is left out of a sequence. A component comes to the same under the same limits, so it takes others.
@@ -241,6 +241,7 @@ impl Steward {
         let ran: Vec<_> = component.live.take().into_iter().chain(std::mem::take(&mut component.warm)).collect();
         self.keep_nothing(name, &gone, &ran);
         for kept in ran.into_iter().filter(|serving| !gone.contains(&serving.release)) {
+            kept.rest();
             kept.running.begin_stop();
             // Those that have ended meanwhile need not be waited for.
             self.leaving.retain(|_, serving| !serving.running.stop_until(Instant::now()));
@@ -260,6 +261,11 @@ impl Steward {
         }
         for serving in component.live.iter().chain(&component.warm) {
             serving.running.pause(component.paused == Paused::Everything);
+        }
+        match (&component.live, component.paused) {
+            (Some(live), Paused::Everything) => live.rest(),
+            (Some(live), _) => live.act(&self.parts),
+            (None, _) => {}
         }
     }
 }

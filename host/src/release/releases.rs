@@ -15,7 +15,8 @@ use super::steward::{Message, Planned, Steward};
 use super::{Error, RejectError, control::Control};
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::log::Log;
+use crate::process::Means;
+use crate::plugin::manifest::Beginning;
 use crate::plugin::{Engine, Upcaster};
 use crate::projector::Projector;
 use crate::store::Store;
@@ -201,14 +202,14 @@ impl Releases {
     ///
     /// # Errors
     /// `control.db` cannot be read or written, or the machine has no thread left.
-    pub fn open(data: &DataDir, engine: &Engine, log: &Log, config: &Config) -> Result<Self, Error> {
+    pub fn open(data: &DataDir, engine: &Engine, means: Means, config: &Config) -> Result<Self, Error> {
         let boot = boot_id();
         let control = Control::open(&data.control(), &boot)?;
-        let projector = Projector::new(log, &config.projector);
-        let (data, engine, log, config) = (data.clone(), engine.clone(), log.clone(), config.clone());
+        let projector = Projector::new(&means.log, &config.projector);
+        let (data, engine, log, config) = (data.clone(), engine.clone(), means.log.clone(), config.clone());
         let mut folder = Folder::new(data.components(), config.folder.clone(), config.plugin.clone());
         Scratch::sweep(&data);
-        let parts = Arc::new(Parts { data, engine, log, projector, config });
+        let parts = Arc::new(Parts { data, engine, log, projector, means: Arc::new(means), config });
         let as_of = AsOf::new(Arc::clone(&parts));
         let snapshots = Snapshots::new(Arc::clone(&parts));
         let board = Arc::new(Board { components: RwLock::default(), changed: watch::Sender::new(0) });
@@ -332,8 +333,14 @@ impl Releases {
     ///
     /// # Errors
     /// They cannot be taken now.
-    pub async fn deploy(&self, name: String, module: String, bytes: Vec<u8>) -> Result<Taken, Error> {
-        let offer = Offer { name, module, bytes: Ok(bytes), origin: Origin::Uploaded };
+    pub async fn deploy(
+        &self,
+        name: String,
+        module: String,
+        bytes: Vec<u8>,
+        begins: Option<Beginning>,
+    ) -> Result<Taken, Error> {
+        let offer = Offer { name, module, bytes: Ok(bytes), origin: Origin::Uploaded, begins };
         self.say(|answer| Message::Offer(Box::new(offer), answer)).await
     }
 
@@ -397,6 +404,7 @@ impl Releases {
         let all = self.all();
         let running: Vec<&Arc<Serving>> = all.iter().flat_map(|component| component.running()).collect();
         for serving in &running {
+            serving.rest();
             serving.store.rest();
             serving.running.begin_stop();
         }

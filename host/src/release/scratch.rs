@@ -5,6 +5,7 @@ use super::control::Record;
 use super::serving::{Parts, Serving};
 use crate::data_dir::DataDir;
 use crate::plugin::Plugin;
+use crate::process::Acting;
 use crate::store::{self, Durability, Progress};
 use std::fs;
 use std::io;
@@ -28,7 +29,7 @@ impl Scratch {
         // Another name each time: what an earlier one left there may be torn.
         let file = format!("{}-{}-{}.db", plugin.manifest().name, record.release, Uuid::now_v7());
         let path = parts.data.scratch().join(file);
-        match parts.start(&path, record, plugin, Durability::Building, false, behind) {
+        match parts.start(&path, record, plugin, Durability::Building, Acting::never(), false, behind) {
             Ok(serving) => {
                 serving.store.discard();
                 Ok(Self { serving })

@@ -8,11 +8,13 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::log::Log;
 use crate::plugin::{self, ABI, Engine, Loaded, Manifest, Plugin, Upcaster, Upcasting};
+use crate::process::{Acting, Actor, Means};
 use crate::projector::{Discarded, Projector, Running, Terms};
 use crate::store::{self, Durability, Progress, Store};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// A release that runs, whether it serves or not. Whoever holds it may read its store.
@@ -27,6 +29,18 @@ pub struct Serving {
     pub store: Store,
     /// Its threads.
     pub running: Running,
+    /// What it does, where it is a process manager that serves.
+    actor: Mutex<Option<Actor>>,
+}
+
+impl Serving {
+    pub(super) fn new(release: u64, plugin: Plugin, terms: Terms, store: Store, running: Running) -> Self {
+        Self { release, plugin, terms, store, running, actor: Mutex::default() }
+    }
+
+    pub(super) fn actor(&self) -> MutexGuard<'_, Option<Actor>> {
+        self.actor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What releases are made from.
@@ -35,6 +49,8 @@ pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) log: Log,
     pub(super) projector: Projector,
+    /// What process managers do is done with.
+    pub(super) means: Arc<Means>,
     pub(super) config: Config,
 }
 
@@ -140,6 +156,7 @@ impl Parts {
         record: &Record,
         plugin: Plugin,
         durability: Durability,
+        acting: Acting,
         paused: bool,
         behind: Option<watch::Receiver<Progress>>,
     ) -> Result<Serving, RejectError> {
@@ -152,12 +169,13 @@ impl Parts {
             upcasting: Upcasting::new(plugin.manifest(), self.upcasters(record)?),
             parked_events: record.limits.parked_events,
             discarded: Discarded::new(record.discarded.clone()),
+            acting,
         };
         let running = self
             .projector
             .start(&plugin, &terms, &store, durability, paused, behind)
             .map_err(|error| failed(&error))?;
-        Ok(Serving { release: record.release, plugin, terms, store, running })
+        Ok(Serving::new(record.release, plugin, terms, store, running))
     }
 
     /// Removes what an earlier run left in the stores' folder and no release needs: `is_needed` is asked by component and release.

@@ -156,7 +156,12 @@ impl Steward {
         let behind = live.filter(|_| follows);
         let behind = behind.map(|live| live.store.watch_progress());
         let store = self.parts.store_of(name, record.release);
-        self.parts.start(&store, record, plugin, durability, paused, behind).map(Arc::new)
+        let acting = component.acting(record, &plugin);
+        let serving = self.parts.start(&store, record, plugin, durability, acting, paused, behind)?;
+        if record.state == State::Live && component.paused != Paused::Everything {
+            serving.act(&self.parts);
+        }
+        Ok(Arc::new(serving))
     }
 
     /// Starts the release that is kept of a component that was removed.
@@ -201,7 +206,12 @@ impl Steward {
                 .inspect_err(|error| tracing::error!(component = name, release, %error, "it cannot go on"))
                 .ok()?;
             let (plugin, terms, store) = (plugin.clone(), terms.clone(), store.clone());
-            Some(Arc::new(Serving { release: *release, plugin, terms, store, running }))
+            let next = Serving::new(*release, plugin, terms, store, running);
+            let acted = serving.actor().take().is_some();
+            if acted {
+                next.act(&self.parts);
+            }
+            Some(Arc::new(next))
         };
         let behind = component.live.as_ref().map(|live| live.store.watch_progress());
         let live = component.live.as_ref().map(|live| restarted(live, None).unwrap_or_else(|| Arc::clone(live)));

@@ -80,6 +80,11 @@ impl Happening {
         Self { internal_to: internal_to.map(str::to_owned), ..self }
     }
 
+    /// A figure that is a number, if it is there.
+    pub(super) fn figure(&self, name: &str) -> Option<u64> {
+        self.figures.get(name)?.as_u64()
+    }
+
     pub(super) fn with_figure(mut self, name: &str, figure: impl Into<serde_json::Value>) -> Self {
         self.figures.insert(name.to_owned(), figure.into());
         self

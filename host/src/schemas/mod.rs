@@ -10,8 +10,10 @@
 //!   * `json`: JSON Schema
 //!   * `avro`: Avro
 //! * `registry`: what is in force, as one value that never changes
+//! * `admission`: an event that is to come to the log, looked over
 //! * `load`: looks at the folder, and says what is in force from now on
 
+mod admission;
 mod avro;
 mod files;
 mod json;
@@ -75,10 +77,24 @@ pub enum Error {
     Thread(std::io::Error),
 }
 
+/// Where one finds what is in force. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct InForce {
+    /// Exchanged as a whole, and never held for longer than that.
+    registry: Arc<RwLock<Arc<Registry>>>,
+}
+
+impl InForce {
+    /// What is in force now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// The schemas in force.
 pub struct Schemas {
-    /// Exchanged as a whole, and never held for longer than that.
-    current: Arc<RwLock<Arc<Registry>>>,
+    current: InForce,
     /// `None` once it was stopped.
     watch: Mutex<Option<Watch>>,
 }
@@ -89,8 +105,8 @@ impl Schemas {
     /// # Errors
     /// The folder cannot be read, or has more files than it may.
     pub fn open(folder: PathBuf, options: &Options) -> Result<Self, Error> {
-        let current = Arc::default();
-        let mut folder = Folder::new(folder, options.clone(), Arc::clone(&current));
+        let current = InForce::default();
+        let mut folder = Folder::new(folder, options.clone(), Arc::clone(&current.registry));
         folder.load()?;
         let watch = Watch::start("schemas", folder).map_err(Error::Thread)?;
         Ok(Self { current, watch: Mutex::new(Some(watch)) })
@@ -99,7 +115,13 @@ impl Schemas {
     /// What is in force now.
     #[must_use]
     pub fn current(&self) -> Arc<Registry> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.current.current()
+    }
+
+    /// Where one finds what is in force, for those who look it up themselves.
+    #[must_use]
+    pub fn in_force(&self) -> InForce {
+        self.current.clone()
     }
 
     /// Takes no more changes.

@@ -134,6 +134,17 @@ impl Store {
         Ok(Session::new(store, Author::Fold, &self.inner.limits, Arc::clone(&self.inner.changes)))
     }
 
+    /// Changes with Laterna's own hand what is no part of the read model, while nobody folds.
+    ///
+    /// # Errors
+    /// The file cannot be written; nothing has changed then.
+    pub fn amend(&self, amend: impl FnOnce(&Connection) -> Result<(), rusqlite::Error>) -> Result<(), Error> {
+        let mut store = connection::open_writable(&self.inner.path)?;
+        let transaction = store.connection.transaction()?;
+        amend(&transaction)?;
+        Ok(transaction.commit()?)
+    }
+
     /// Bytes of the write-ahead log beside the file; 0 where there is none.
     #[must_use]
     pub fn wal_bytes(&self) -> u64 {
@@ -310,6 +321,14 @@ impl Snapshot {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// Laterna's own hand on what is read, for a read model that it keeps itself.
+    ///
+    /// # Errors
+    /// The snapshot is at its end.
+    pub fn by_hand(&self) -> Result<&Connection, Error> {
+        self.connection()
     }
 
     pub(super) fn connection(&self) -> Result<&Connection, Error> {

@@ -1,0 +1,208 @@
+//! Timers that are due, appended to the log: so whoever reads it again finds them at their places.
+
+use super::acting::Means;
+use super::facts::{TIMER_FIRED, TimerFired};
+use super::{ids, ledger::Timer};
+use crate::log::{self, Alternative, Entered, Entry, NewEvent, Refusal};
+use crate::plugin::rfc3339;
+use crate::store::{self, Store};
+use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Timers that are appended in one request.
+const CHUNK: i64 = 500;
+
+/// How long it is waited before what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Those that wait for nobody's yes.
+const FREE: &str = "FROM timers t WHERE NOT EXISTS (
+    SELECT 1 FROM laterna_overdue h
+    WHERE (h.instance, h.name, h.set_by, h.occurrence) = (t.instance, t.name, t.set_by, t.occurrence))";
+
+/// Lets the timers of a process fire.
+pub(super) struct Clockwork {
+    pub(super) process: String,
+    pub(super) module: String,
+    pub(super) store: Store,
+    pub(super) means: Arc<Means>,
+}
+
+/// A timer that is due.
+struct Due {
+    instance: String,
+    name: String,
+    timer: Timer,
+}
+
+/// Timers do not fire for now.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    #[error("what they say cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("timer `{timer}` of instance `{instance}` fired at position {position} already, and still waits")]
+    FiredBefore { timer: String, instance: String, position: u64 },
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Clockwork {
+    /// Lets timers fire until it is stopped.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let step = async {
+                match self.step().await {
+                    Ok(()) => {}
+                    Err(error) => {
+                        tracing::error!(process = self.process, %error, "timers do not fire for now");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+            };
+            stop.run_until_cancelled(step).await;
+        }
+    }
+
+    /// Lets those fire that are due, or waits until one may be.
+    async fn step(&self) -> Result<(), Error> {
+        let mut progress = self.store.watch_progress();
+        // What stands in the log already may call a timer off.
+        self.reaches(self.means.log.head()).await;
+        let now_us = self.means.clock.now_us();
+        progress.borrow_and_update();
+        let due = self.store.read(move |snapshot| due(snapshot.by_hand()?, now_us)).await?;
+        if due.is_empty() {
+            let next = self.store.read(|snapshot| next(snapshot.by_hand()?)).await?;
+            tokio::select! {
+                () = sleep_until(&self.means, next) => {}
+                changed = progress.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            }
+            return Ok(());
+        }
+        let entries = due.iter().map(|due| self.entry(due, now_us)).collect::<Result<Vec<_>, _>>()?;
+        let applied = self.store.progress().applied;
+        let mut last = 0;
+        for (entered, due) in self.means.log.append_each(entries).await?.into_iter().zip(&due) {
+            match entered {
+                Entered::Stored { position } | Entered::Refused { position, .. } => last = last.max(position),
+                Entered::Known(place) if place.position <= applied => {
+                    let (timer, instance) = (due.name.clone(), due.instance.clone());
+                    return Err(Error::FiredBefore { timer, instance, position: place.position });
+                }
+                Entered::Known(place) => last = last.max(place.position),
+                Entered::Lost { refusal, .. } => {
+                    tracing::error!(process = self.process, reason = %refusal, "a timer cannot fire");
+                }
+            }
+        }
+        self.reaches(last).await;
+        Ok(())
+    }
+
+    /// Waits until what stands up to a position is folded.
+    async fn reaches(&self, position: u64) {
+        if self.store.watch_progress().wait_for(|progress| progress.applied >= position).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn entry(&self, due: &Due, now_us: i64) -> Result<Entry, Error> {
+        let Due { instance, name, timer } = due;
+        let fired = TimerFired {
+            process: self.process.clone(),
+            instance: instance.clone(),
+            timer: name.clone(),
+            set_by: timer.set_by,
+            due_at: rfc3339(timer.due_us),
+            occurrence: timer.occurrence,
+            missed: timer.missed(now_us),
+        };
+        let stream = ids::stream(&self.process, instance);
+        let event = NewEvent {
+            id: Some(ids::timer(&self.process, timer.set_by, timer.due_us, name, instance)),
+            module: self.module.clone(),
+            internal: true,
+            ..NewEvent::json(TIMER_FIRED, serde_json::to_vec(&fired)?)
+        };
+        let (told, again) = (stream.clone(), event.clone());
+        // Nothing speaks against it but that its stream is closed, and that against the alternative, too.
+        let otherwise = Box::new(move |_: &Refusal| Alternative { stream: told, event: again });
+        Ok(Entry { stream, expected: log::Expected::Any, event, fault: None, otherwise })
+    }
+}
+
+async fn sleep_until(means: &Means, due_us: Option<i64>) {
+    match due_us {
+        Some(due_us) => means.clock.sleep_until(due_us).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has those timers of a store wait for a yes that are due at a moment, were set by events up to a position, and do not wait in the store of
+/// who served before as well; answers how many. Nobody may fold into it meanwhile.
+///
+/// # Errors
+/// A store cannot be read or written.
+pub fn hold_overdue(store: &Store, before: Option<&Store>, behind: u64, now_us: i64) -> Result<usize, store::Error> {
+    const DUE: &str = "SELECT instance, name, set_by, occurrence, due_at FROM timers WHERE due_at <= ?1 AND set_by <= ?2";
+    let read = |store: &Store, sql: &str| {
+        store.read_here(|snapshot| -> Result<BTreeSet<(String, String, i64, i64, i64)>, store::Error> {
+            let mut statement = snapshot.by_hand()?.prepare_cached(sql)?;
+            let rows = statement.query_map(params![now_us, behind.cast_signed()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    };
+    let mut overdue = read(store, DUE)?;
+    if let Some(before) = before {
+        // What waits for a yes there waits for it here, too.
+        let free = format!("SELECT instance, name, set_by, occurrence, due_at {FREE} AND due_at <= ?1 AND set_by <= ?2");
+        for known in read(before, &free)? {
+            overdue.remove(&known);
+        }
+    }
+    store.amend(|connection| {
+        connection.execute("DELETE FROM laterna_overdue", [])?;
+        let mut statement = connection.prepare("INSERT INTO laterna_overdue VALUES (?1, ?2, ?3, ?4)")?;
+        for (instance, name, set_by, occurrence, _) in &overdue {
+            statement.execute(params![instance, name, set_by, occurrence])?;
+        }
+        Ok(())
+    })?;
+    Ok(overdue.len())
+}
+
+/// Timers that are due at a moment, the earliest first.
+fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT instance, name, due_at, set_by, occurrence, every_us {FREE} AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
+    ))?;
+    let rows = statement.query_map(params![now_us, CHUNK], |row| {
+        let timer = Timer {
+            due_us: row.get(2)?,
+            set_by: row.get::<_, i64>(3)?.cast_unsigned(),
+            occurrence: row.get::<_, i64>(4)?.cast_unsigned(),
+            every_us: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
+        };
+        Ok(Due { instance: row.get(0)?, name: row.get(1)?, timer })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// When the next one is due.
+fn next(connection: &rusqlite::Connection) -> Result<Option<i64>, Error> {
+    let mut statement = connection.prepare_cached(&format!("SELECT due_at {FREE} ORDER BY due_at LIMIT 1"))?;
+    Ok(statement.query_row([], |row| row.get(0)).optional()?)
+}

@@ -1,0 +1,286 @@
+//! Effects, appended to the log in the order in which they were decided.
+//!
+//! An effect has one id. What stands in the log under that id is what became of it: the event that was appended, or the one that tells
+//! that it was refused. So it is done once, however often it is tried.
+
+use super::acting::Means;
+use super::decision::{Action, Effect, Expected};
+use super::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED};
+use super::reactor::TOO_DEEP;
+use super::{Acting, ids};
+use crate::log::{self, Alternative, Entered, Entry, NewEvent, Reader, Refusal, StoredEvent};
+use crate::plugin::Visibility;
+use crate::store::{self, Store};
+use rusqlite::params;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Effects that are appended in one request.
+const CHUNK: i64 = 256;
+
+/// Bytes of effects beyond which no other is taken into the same request.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// How long it is waited before what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A timer that was waited for so long begins a chain of its own.
+const WAITED_US: i64 = 1_000_000;
+
+/// Appends what a process decides.
+pub(super) struct Outbox {
+    pub(super) process: String,
+    pub(super) module: String,
+    pub(super) store: Store,
+    pub(super) acting: Acting,
+    pub(super) means: Arc<Means>,
+    /// Told up to which position everything is done.
+    pub(super) done: watch::Sender<u64>,
+}
+
+/// An effect that is to be done, and who decided it.
+struct Due {
+    position: u64,
+    instance: String,
+    ordinal: usize,
+    effect: Effect,
+}
+
+/// The place behind the last effect that is done.
+#[derive(Clone)]
+struct Cursor {
+    position: u64,
+    instance: String,
+    ordinal: i64,
+}
+
+/// Effects are not done for now.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    #[error("what was decided cannot be read: {0}")]
+    Decision(#[from] serde_json::Error),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Outbox {
+    /// Appends what is decided, from where it acts on, until it is stopped.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        // Everything at that position is somebody else's, whatever the instance.
+        let mut cursor = Cursor { position: self.acting.position() + 1, instance: String::new(), ordinal: 0 };
+        let mut progress = self.store.watch_progress();
+        while !stop.is_cancelled() {
+            let applied = progress.borrow_and_update().applied;
+            let waits = match self.step(&mut cursor).await {
+                Ok(true) => continue,
+                Ok(false) => {
+                    self.done.send_if_modified(|done| std::mem::replace(done, applied) != applied);
+                    None
+                }
+                Err(error) => {
+                    tracing::error!(process = self.process, %error, "effects are not done for now");
+                    Some(AGAIN)
+                }
+            };
+            let awaited = async {
+                match waits {
+                    Some(waits) => tokio::time::sleep(waits).await,
+                    // A store that is gone tells nothing more, and the stop comes with it.
+                    None => match progress.changed().await {
+                        Ok(()) => {}
+                        Err(_) => std::future::pending().await,
+                    },
+                }
+            };
+            stop.run_until_cancelled(awaited).await;
+        }
+    }
+
+    /// Does what comes next, some of it; answers false where there is nothing.
+    async fn step(&self, cursor: &mut Cursor) -> Result<bool, Error> {
+        let behind = cursor.clone();
+        let due = self.store.read(move |snapshot| due(snapshot.by_hand()?, &behind)).await?;
+        let Some(last) = due.last() else { return Ok(false) };
+        let next = Cursor {
+            position: last.position,
+            instance: last.instance.clone(),
+            ordinal: last.ordinal.cast_signed() as i64 + 1,
+        };
+        let (process, module, means) = (self.process.clone(), self.module.clone(), Arc::clone(&self.means));
+        let entries = self.means.log.read(move |reader| Ok(entries(reader, &process, &module, &means, due))).await??;
+        for entered in self.means.log.append_each(entries).await? {
+            match entered {
+                Entered::Refused { refusal, position } => {
+                    tracing::warn!(process = self.process, position, reason = %refusal, "an effect was refused");
+                }
+                Entered::Lost { refusal, alternative } => {
+                    tracing::error!(process = self.process, reason = %refusal, told = %alternative, "an effect was refused, and its instance cannot be told");
+                }
+                Entered::Stored { .. } | Entered::Known(_) => {}
+            }
+        }
+        // What stands at the last position may go on.
+        self.acting.move_to(next.position - 1);
+        *cursor = next;
+        Ok(true)
+    }
+}
+
+/// What is to be done from a place on, in its order.
+fn due(connection: &rusqlite::Connection, from: &Cursor) -> Result<Vec<Due>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.position, o.instance, o.ordinal, d.actions
+         FROM laterna_outbox o JOIN decisions d ON d.instance = o.instance AND d.position = o.position
+         WHERE (o.position, o.instance, o.ordinal) >= (?1, ?2, ?3)
+         ORDER BY o.position, o.instance, o.ordinal LIMIT ?4",
+    )?;
+    let Cursor { position, instance, ordinal } = from;
+    let mut rows = statement.query(params![position.cast_signed(), instance, ordinal, CHUNK])?;
+    let mut due = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()?
+        && bytes < CHUNK_BYTES
+    {
+        let actions = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+        bytes += actions.len();
+        let ordinal = row.get::<_, i64>(2)?.cast_unsigned() as usize;
+        let actions: Vec<Action> = serde_json::from_str(actions)?;
+        // Nothing else is put out.
+        if let Some(Action::Append(effect)) = actions.into_iter().nth(ordinal) {
+            due.push(Due { position: row.get::<_, i64>(0)?.cast_unsigned(), instance: row.get(1)?, ordinal, effect });
+        }
+    }
+    Ok(due)
+}
+
+/// Makes effects what the log takes: each with what led to it.
+fn entries(
+    reader: &mut Reader,
+    process: &str,
+    module: &str,
+    means: &Means,
+    due: Vec<Due>,
+) -> Result<Vec<Entry>, Error> {
+    let registry = means.schemas.current();
+    let mut entries = Vec::with_capacity(due.len());
+    let mut trigger: Option<(StoredEvent, usize)> = None;
+    for due in due {
+        if trigger.as_ref().is_none_or(|(event, _)| event.position != due.position) {
+            let event = reader.event_at(due.position)?.ok_or_else(|| log::Error::NotStored("it ends too early".to_owned()))?;
+            let depth = depth(reader, &event, means.options.causation_depth)?;
+            trigger = Some((event, depth));
+        }
+        let Some((event, depth)) = &trigger else { continue };
+        let Due { instance, ordinal, effect, .. } = due;
+        let mut new = new_event(&effect, event)?;
+        (new.module, new.id) = (module.to_owned(), Some(ids::effect(process, event.position, ordinal, &instance)));
+        let fault = registry.admit(&effect.stream, None, &mut new).or_else(|| means.barred(&new, *depth));
+        let told = RawValue::from_string(serde_json::to_string(&effect)?)?;
+        let refused = refused(process, module, event, instance, ordinal, told);
+        entries.push(Entry { stream: effect.stream, expected: expected(effect.expected), event: new, fault, otherwise: refused });
+    }
+    Ok(entries)
+}
+
+fn new_event(effect: &Effect, trigger: &StoredEvent) -> Result<NewEvent, Error> {
+    let data = effect.payload().map_err(serde::ser::Error::custom).map_err(Error::Decision)?;
+    let metadata = effect.metadata.as_ref().map_or_else(Vec::new, |metadata| metadata.get().as_bytes().to_vec());
+    Ok(NewEvent {
+        schema_version: effect.schema_version,
+        internal: effect.visibility == Visibility::Internal,
+        content_type: effect.content_type.clone().unwrap_or_default(),
+        metadata,
+        ..led_to_by(trigger, NewEvent::json(effect.event_type.clone(), data))
+    })
+}
+
+/// An event that follows from another one.
+fn led_to_by(trigger: &StoredEvent, event: NewEvent) -> NewEvent {
+    // What belongs together with nothing begins something.
+    let correlation = if trigger.correlation_id.is_empty() { &trigger.id } else { &trigger.correlation_id };
+    NewEvent { correlation_id: Some(correlation.clone()), causation_id: Some(trigger.id.clone()), ..event }
+}
+
+/// What is stored where an effect is refused.
+fn refused(
+    process: &str,
+    module: &str,
+    trigger: &StoredEvent,
+    instance: String,
+    ordinal: usize,
+    effect: Box<RawValue>,
+) -> log::Otherwise {
+    let stream = ids::stream(process, &instance);
+    let (process, position) = (process.to_owned(), trigger.position);
+    let told = NewEvent {
+        module: module.to_owned(),
+        internal: true,
+        ..led_to_by(trigger, NewEvent::json(EFFECT_REFUSED, Vec::new()))
+    };
+    Box::new(move |refusal: &Refusal| {
+        let (code, reason) = (refusal.code().to_owned(), refusal.to_string());
+        let data = EffectRefused { process, instance, position, ordinal, code, reason, effect };
+        // It is made of texts and numbers.
+        let data = serde_json::to_vec(&data).unwrap_or_default();
+        Alternative { stream, event: NewEvent { data, ..told } }
+    })
+}
+
+fn expected(expected: Expected) -> log::Expected {
+    match expected {
+        Expected::Any => log::Expected::Any,
+        Expected::NoStream => log::Expected::NoStream,
+        Expected::StreamExists => log::Expected::StreamExists,
+        Expected::Revision(revision) => log::Expected::Revision(revision),
+    }
+}
+
+/// How many events led to this one, one by another, as far as `limit`. A timer that was waited for begins anew.
+fn depth(reader: &mut Reader, event: &StoredEvent, limit: usize) -> Result<usize, log::Error> {
+    let mut event = event.clone();
+    for depth in 0..limit {
+        let cause = match event.causation_id.as_str() {
+            "" => None,
+            // An event that comes from elsewhere was led to by what stands there.
+            _ if !event.source.is_empty() => None,
+            id => reader.by_id("", id)?,
+        };
+        let Some(cause) = cause else { return Ok(depth) };
+        let waited_us = event.recorded_at_us.saturating_sub(cause.recorded_at_us);
+        if event.event_type == TIMER_FIRED && event.stream.starts_with(ids::STREAMS) && waited_us >= WAITED_US {
+            return Ok(depth);
+        }
+        event = cause;
+    }
+    Ok(limit)
+}
+
+impl Means {
+    /// What is to be said against an effect that the log itself would take.
+    fn barred(&self, event: &NewEvent, depth: usize) -> Option<Refusal> {
+        let (limit, bytes) = (self.options.causation_depth, self.options.event_bytes);
+        if depth >= limit {
+            let reason = format!(
+                "{limit} events led to it, one by another: processes that react to each other's effects may go round in a circle. \
+                 Break it, or raise `causation_depth`"
+            );
+            return Some(Refusal::Barred { code: TOO_DEEP, reason });
+        }
+        if event.bytes() > bytes {
+            let reason = format!("it has {} bytes; an event may have {bytes}: raise `event_bytes`", event.bytes());
+            return Some(Refusal::Barred { code: "event-too-large", reason });
+        }
+        None
+    }
+}

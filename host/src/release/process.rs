@@ -1,0 +1,137 @@
+//! What is special about releases of process managers: from where on what one decides is its own to do.
+//!
+//! Up to the position C of its cutover, what follows from events was the former release's to do; behind it, it is the new one's. C is
+//! recorded with the step by which a release comes to serve, in the same transaction: there is no moment at which both act, or neither will.
+
+use super::component::RejectError;
+use super::control::Record;
+use super::machine::State;
+use super::releases::Component;
+use super::serving::Serving;
+use super::steward::{Happening, Steward};
+use crate::plugin::Plugin;
+use crate::plugin::manifest::Beginning;
+use crate::process::{Acting, clockwork};
+use crate::store;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// The figure of the step by which a process manager comes to serve: the position behind which it acts.
+pub const ACTS_BEHIND: &str = "acts_behind";
+
+impl Record {
+    /// The position behind which it does what it decides; `None` where it never served, or is no process manager.
+    #[must_use]
+    pub fn acts_behind(&self) -> Option<u64> {
+        let mut live = self.steps.iter().rev().filter(|step| step.state == State::Live);
+        live.find_map(|step| step.figures.get(ACTS_BEHIND)?.as_u64())
+    }
+}
+
+impl Component {
+    /// To what of the history a release reacts that is to be the first one; `None` where one served before, or it is no process manager.
+    ///
+    /// # Errors
+    /// Nobody says.
+    pub(super) fn beginning(&self, record: &Record, plugin: &Plugin) -> Result<Option<Beginning>, RejectError> {
+        let Some(process) = &plugin.manifest().process else { return Ok(None) };
+        if self.in_state(|state| state == State::Live).is_some() {
+            return Ok(None);
+        }
+        match record.begins.or(process.begins) {
+            Some(begins) => Ok(Some(begins)),
+            None => Err(RejectError::NoBeginning(self.name.clone())),
+        }
+    }
+
+    /// From where on a release that is started keeps what is to be done.
+    pub(super) fn acting(&self, record: &Record, plugin: &Plugin) -> Acting {
+        if !plugin.is_process() {
+            return Acting::never();
+        }
+        let behind = match record.state {
+            State::Live => record.acts_behind(),
+            state if state.is_candidate() => match self.in_state(|state| state == State::Live) {
+                // It will act behind where that one stands at the cutover, which is here or farther.
+                Some(live) => match &self.live {
+                    Some(serving) => Some(serving.store.progress().applied),
+                    None => live.acts_behind(),
+                },
+                None => match self.beginning(record, plugin) {
+                    Ok(Some(Beginning::Start)) => Some(0),
+                    _ => None,
+                },
+            },
+            _ => None,
+        };
+        behind.map_or_else(Acting::never, Acting::behind)
+    }
+}
+
+impl Serving {
+    /// Does what it decides, from now on; a projection does nothing.
+    pub(super) fn act(&self, parts: &super::serving::Parts) {
+        let mut actor = self.actor();
+        if self.plugin.is_process() && actor.is_none() {
+            let name = &self.plugin.manifest().name;
+            *actor = Some(parts.means.act(name, &self.terms.module, &self.store, &self.terms.acting));
+        }
+    }
+
+    /// Does nothing more. What is left to be done stays in its store.
+    pub(super) fn rest(&self) {
+        self.actor().take();
+    }
+}
+
+impl Steward {
+    /// Waits until one that is held at a position has done all that it decided; answers whether it has in time.
+    pub(super) fn has_done(&self, blue: &Serving, position: u64, patience: Duration) -> bool {
+        match blue.actor().as_ref() {
+            // One that rests has to act again first: what is left would be done by nobody.
+            None => !blue.plugin.is_process(),
+            Some(actor) => self.runtime.block_on(async { timeout(patience, actor.reaches(position)).await.is_ok() }),
+        }
+    }
+
+    /// From where on a process manager acts that is to serve in the place of `blue`, which stands at `position`; has its timers wait for a
+    /// yes that were due before, and not to `blue`. `None` where it does not come to rest in time. Nothing has happened then.
+    pub(super) fn take_over(
+        &self,
+        component: &Component,
+        green: &Serving,
+        blue: Option<(&Serving, u64)>,
+        patience: Duration,
+    ) -> Result<Option<u64>, store::Error> {
+        let deadline = Instant::now() + patience;
+        let Some(_held) = green.running.hold(deadline.saturating_duration_since(Instant::now())) else { return Ok(None) };
+        let record = component.release(green.release);
+        let begins = record.and_then(|record| component.beginning(record, &green.plugin).ok()).flatten();
+        let before = component.in_state(|state| state == State::Live).and_then(Record::acts_behind);
+        let behind = match (blue, begins, before) {
+            (Some((_, position)), ..) => position,
+            (None, Some(Beginning::Start), _) => 0,
+            // One is recorded as the one that serves, and could not be started.
+            (None, None, Some(before)) => before,
+            (None, ..) => green.store.progress().applied,
+        };
+        if !matches!((blue, begins), (None, Some(Beginning::Start))) {
+            let now_us = self.parts.means.clock.now_us();
+            let overdue = clockwork::hold_overdue(&green.store, blue.map(|(blue, _)| &blue.store), behind, now_us)?;
+            if overdue > 0 {
+                tracing::warn!(component = component.name, release = green.release, overdue, "timers that were due before it served wait for a yes");
+            }
+        }
+        Ok(Some(behind))
+    }
+}
+
+impl Happening {
+    /// It acts behind this position from now on, where it is a process manager.
+    pub(super) fn acting_behind(self, position: Option<u64>) -> Self {
+        match position {
+            Some(position) => self.with_figure(ACTS_BEHIND, position),
+            None => self,
+        }
+    }
+}
