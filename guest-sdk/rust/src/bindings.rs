@@ -22,3 +22,16 @@ pub mod upcaster {
         with: { "laterna:plugin/types@0.1.0": super::laterna::plugin::types },
     });
 }
+
+/// The world of process managers. What it shares with that of projections is the same type.
+pub mod process {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "process-manager",
+        pub_export_macro: true,
+        export_macro_name: "export_process_manager",
+        ownership: Borrowing { duplicate_if_necessary: true },
+        default_bindings_module: "laterna_sdk::__private::bindings::process",
+        with: { "laterna:plugin/types@0.1.0": super::laterna::plugin::types },
+    });
+}

@@ -67,6 +67,8 @@
 //! * [`Row`], [`Table`]: typed tables, with [`Column`], [`KeyColumn`] and [`DefaultRow`]
 //! * [`Store`]: typed tables and SQL on the component's own read store, with [`Value`], [`Parameters`] and [`FromRow`]
 //! * [`Manifest`]: what the component says of itself, with [`NamedQuery`]
+//! * [`ProcessManager`]: reacts to events with [`Action`]s, and [`export_process_manager!`]; with [`ProcessManifest`], [`Key`] and
+//!   [`Turn`]
 //! * [`Upcaster`]: brings events of older versions further, and [`export_upcaster!`]
 //! * [`dates`]: days and moments
 //! * [`Error`]: why an event cannot be applied
@@ -77,12 +79,14 @@ pub mod bindings;
 mod database;
 pub mod dates;
 mod decode;
+mod encode;
 mod error;
 mod event;
 mod head;
 mod manifest;
 #[cfg(all(feature = "native", not(target_arch = "wasm32")))]
 pub mod native;
+mod process;
 mod projection;
 mod store;
 mod table;
@@ -92,6 +96,10 @@ mod value;
 pub use error::{Error, Result};
 pub use event::Event;
 pub use manifest::{Manifest, NamedQuery, ParameterType};
+pub use process::{
+    Action, Effect, Expected, Fired, Happened, Key, ProcessManager, ProcessManifest, Refused, RefusedEffect, Timer,
+    Turn,
+};
 pub use projection::{Arguments, Projection};
 pub use store::{SqlError, Store};
 pub use table::{Column, DefaultRow, KeyColumn, Row, Table};
@@ -145,8 +153,9 @@ pub use serde_json::json;
 /// ```
 pub mod prelude {
     pub use crate::{
-        Arguments, DefaultRow, Error, Event, Json, Manifest, NamedQuery, ParameterType, Projection, Result, Row, Store,
-        Table, Upcast, Upcaster, UpcasterManifest, json,
+        Action, Arguments, DefaultRow, Effect, Error, Event, Expected, Happened, Json, Key, Manifest, NamedQuery,
+        ParameterType, ProcessManager, ProcessManifest, Projection, Result, Row, Store, Table, Timer, Turn, Upcast,
+        Upcaster, UpcasterManifest, json,
     };
 }
 
@@ -154,6 +163,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::bindings;
+    pub use crate::process::ExportedProcessManager;
     #[cfg(not(all(feature = "native", not(target_arch = "wasm32"))))]
     pub use crate::projection::Exported;
     pub use crate::table::of_column;
@@ -162,6 +172,9 @@ pub mod __private {
 
     /// On other targets than WebAssembly there is nothing to export to, and the type is only checked.
     pub const fn check<P: crate::Projection>() {}
+
+    /// The same, of a process manager.
+    pub const fn check_process_manager<P: crate::ProcessManager>() {}
 
     /// The same, of an upcaster.
     pub const fn check_upcaster<U: crate::Upcaster>() {}
@@ -233,5 +246,54 @@ macro_rules! export_upcaster {
         };
         #[cfg(not(target_arch = "wasm32"))]
         const _: () = $crate::__private::check_upcaster::<$upcaster>();
+    };
+}
+
+/// Makes a type that implements [`ProcessManager`] the component of this crate. Once in a crate.
+///
+/// ```
+/// use laterna_sdk::prelude::*;
+/// use serde::Deserialize;
+///
+/// struct Nothing;
+///
+/// #[derive(Deserialize)]
+/// enum Anything {
+///     #[serde(other)]
+///     Something,
+/// }
+///
+/// impl ProcessManager for Nothing {
+///     type Event = Anything;
+///     type State = ();
+///
+///     fn manifest() -> ProcessManifest {
+///         ProcessManifest::new("nothing", "1.0.0").consume_type("SomethingHappened", "to do nothing about it")
+///     }
+///
+///     fn correlate(_: &Anything, _: &Event<'_>) -> Vec<Key> {
+///         vec![]
+///     }
+///
+///     fn react(_: &mut (), _: &Turn<'_, Anything>) -> Result<Vec<Action>> {
+///         Ok(vec![])
+///     }
+/// }
+///
+/// laterna_sdk::export_process_manager!(Nothing);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export_process_manager {
+    ($manager:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Component = $crate::__private::ExportedProcessManager<$manager>;
+            $crate::__private::bindings::process::export_process_manager! {
+                Component with_types_in $crate::__private::bindings::process
+            }
+        };
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = $crate::__private::check_process_manager::<$manager>();
     };
 }

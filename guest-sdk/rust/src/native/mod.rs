@@ -40,11 +40,15 @@
 //! # Ok::<(), laterna_sdk::Error>(())
 //! ```
 //!
+//! A process manager runs in a [`Process`], with a clock that stands until it is advanced.
+//!
 //! What a host does besides is not here: limits, the rules of schemas, and subscriptions (an event that the manifest does not
 //! consume is skipped here, too). `laterna test` runs the component itself.
 
 mod new_event;
+mod process;
 mod read_model;
 
 pub use new_event::NewEvent;
+pub use process::{Appended, Process};
 pub use read_model::ReadModel;

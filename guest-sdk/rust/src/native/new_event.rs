@@ -37,7 +37,7 @@ pub struct NewEvent {
     pub recorded_at_us: Option<i64>,
 }
 
-const FIRST_RECORDED_US: i64 = 1_767_225_600_000_000;
+pub(super) const FIRST_RECORDED_US: i64 = 1_767_225_600_000_000;
 
 impl NewEvent {
     /// An event of this type in this stream.

@@ -1,0 +1,21 @@
+//! Process managers: components that react to events by appending events and setting timers.
+//!
+//! In reading order: [`manager`] is what an author implements, [`key`] by what an event finds its instances, [`turn`] what an
+//! instance is told, [`action`] what it answers; [`machine`] and [`once`] are what larger ones are built from; [`manifest`] is what a
+//! process manager says of itself; [`exported`] carries all of it over to the contract.
+
+mod action;
+pub(crate) mod exported;
+mod key;
+mod manager;
+mod manifest;
+mod turn;
+
+pub use action::{Action, Effect, Expected, Timer};
+pub use exported::ExportedProcessManager;
+pub use key::Key;
+pub use manager::ProcessManager;
+pub use manifest::ProcessManifest;
+#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+pub(crate) use turn::{FIRED, REFUSED};
+pub use turn::{Fired, Happened, Refused, RefusedEffect, Turn};
