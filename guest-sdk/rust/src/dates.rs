@@ -1,7 +1,7 @@
 //! Days and moments, without a clock: what an event says of time is all there is of it.
 //!
 //! [`Date`] and [`Timestamp`] are [jiff](https://docs.rs/jiff)'s, where more is to be found. In a table they stand as text, which is
-//! in the order of time where it is written like this: `day.to_string()`.
+//! in the order of time where it is written like this: `day.to_string()`. In an event or a state they are fields like others, with serde.
 //!
 //! ```
 //! use laterna_sdk::dates::{self, Date};

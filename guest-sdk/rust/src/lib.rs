@@ -68,11 +68,12 @@
 //! * [`Store`]: typed tables and SQL on the component's own read store, with [`Value`], [`Parameters`] and [`FromRow`]
 //! * [`Manifest`]: what the component says of itself, with [`NamedQuery`]
 //! * [`ProcessManager`]: reacts to events with [`Action`]s, and [`export_process_manager!`]; with [`ProcessManifest`], [`Key`] and
-//!   [`Turn`]
+//!   [`Turn`]; larger ones are built from [`Machine`]s and [`Once`]
 //! * [`Upcaster`]: brings events of older versions further, and [`export_upcaster!`]
 //! * [`dates`]: days and moments
 //! * [`Error`]: why an event cannot be applied
-//! * `native`, with the feature of that name: the same projection over rusqlite, in a plain `cargo test`
+//! * `native`, with the feature of that name: the same projection over rusqlite, the same process manager with a clock of its own, in
+//!   a plain `cargo test`
 
 #[doc(hidden)]
 pub mod bindings;
@@ -97,8 +98,8 @@ pub use error::{Error, Result};
 pub use event::Event;
 pub use manifest::{Manifest, NamedQuery, ParameterType};
 pub use process::{
-    Action, Effect, Expected, Fired, Happened, Key, ProcessManager, ProcessManifest, Refused, RefusedEffect, Timer,
-    Turn,
+    Action, Effect, Expected, Fired, Happened, Key, Machine, Once, ProcessManager, ProcessManifest, Refused,
+    RefusedEffect, Timer, Turn, together,
 };
 pub use projection::{Arguments, Projection};
 pub use store::{SqlError, Store};
@@ -153,9 +154,9 @@ pub use serde_json::json;
 /// ```
 pub mod prelude {
     pub use crate::{
-        Action, Arguments, DefaultRow, Effect, Error, Event, Expected, Happened, Json, Key, Manifest, NamedQuery,
-        ParameterType, ProcessManager, ProcessManifest, Projection, Result, Row, Store, Table, Timer, Turn, Upcast,
-        Upcaster, UpcasterManifest, json,
+        Action, Arguments, DefaultRow, Effect, Error, Event, Expected, Happened, Json, Key, Machine, Manifest,
+        NamedQuery, Once, ParameterType, ProcessManager, ProcessManifest, Projection, Result, Row, Store, Table, Timer,
+        Turn, Upcast, Upcaster, UpcasterManifest, json, together,
     };
 }
 

@@ -7,15 +7,19 @@
 mod action;
 pub(crate) mod exported;
 mod key;
+mod machine;
 mod manager;
 mod manifest;
+mod once;
 mod turn;
 
 pub use action::{Action, Effect, Expected, Timer};
 pub use exported::ExportedProcessManager;
 pub use key::Key;
+pub use machine::{Machine, together};
 pub use manager::ProcessManager;
 pub use manifest::ProcessManifest;
+pub use once::Once;
 #[cfg(all(feature = "native", not(target_arch = "wasm32")))]
 pub(crate) use turn::{FIRED, REFUSED};
 pub use turn::{Fired, Happened, Refused, RefusedEffect, Turn};

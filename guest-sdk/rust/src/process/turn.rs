@@ -1,6 +1,6 @@
 use crate::dates::Timestamp;
 use crate::{Error, Event, Json, Result};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// The type of the event that a timer comes as.
 pub(crate) const FIRED: &str = "timer.fired";
@@ -152,7 +152,6 @@ pub struct Fired {
     /// Its name.
     pub timer: String,
     /// When it was due. It fires then, or soon after.
-    #[serde(deserialize_with = "moment")]
     pub due_at: Timestamp,
     /// The position of the event that it was set by.
     pub set_by: u64,
@@ -160,10 +159,6 @@ pub struct Fired {
     pub occurrence: u64,
     /// How many times it was due and did not fire, right before this one.
     pub missed: u64,
-}
-
-fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// An effect that the log refused.
