@@ -102,10 +102,9 @@ impl Means {
 }
 
 impl Actor {
-    /// Waits until everything is done that was decided up to a position.
-    pub async fn reaches(&self, position: u64) {
-        if self.done.clone().wait_for(|done| *done >= position).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    /// Watches up to which position everything is done that was decided.
+    #[must_use]
+    pub fn watch_done(&self) -> watch::Receiver<u64> {
+        self.done.clone()
     }
 }

@@ -5,8 +5,9 @@ use super::facts::{TIMER_FIRED, TimerFired};
 use super::{ids, ledger::Timer};
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Refusal};
 use crate::plugin::rfc3339;
-use crate::store::{self, Store};
+use crate::store::{self, Snapshot, Store};
 use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,8 @@ const CHUNK: i64 = 500;
 /// How long it is waited before what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Those that wait for nobody's yes.
-const FREE: &str = "FROM timers t WHERE NOT EXISTS (
+/// That a timer `t` waits for nobody's yes.
+const FREED: &str = "NOT EXISTS (
     SELECT 1 FROM laterna_overdue h
     WHERE (h.instance, h.name, h.set_by, h.occurrence) = (t.instance, t.name, t.set_by, t.occurrence))";
 
@@ -149,30 +150,59 @@ async fn sleep_until(means: &Means, due_us: Option<i64>) {
     }
 }
 
-/// Has those timers of a store wait for a yes that are due at a moment, were set by events up to a position, and do not wait in the store of
-/// who served before as well; answers how many. Nobody may fold into it meanwhile.
+/// Timers that were due before their release serves, and not to the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Overdue {
+    /// How many.
+    pub count: u64,
+    /// Some of them, in the order of their instances.
+    pub samples: Vec<OverdueTimer>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverdueTimer {
+    /// The instance.
+    pub instance: String,
+    /// The timer's name.
+    pub timer: String,
+    /// The position of the event that it was set by.
+    pub set_by: u64,
+    /// When it was due, in RFC 3339.
+    pub due_at: String,
+}
+
+/// A timer, as it is compared between two stores.
+type Row = (String, String, i64, i64, i64);
+
+/// The timers in a snapshot that are due at a moment, were set by events up to a position, and do not wait in the store of who served before
+/// as well; those that wait there for a yes wait for it here, too.
+///
+/// # Errors
+/// A store cannot be read.
+pub fn overdue(
+    snapshot: &Snapshot,
+    before: Option<&Store>,
+    behind: u64,
+    now_us: i64,
+    samples: usize,
+) -> Result<Overdue, store::Error> {
+    let rows = overdue_rows(snapshot, before, behind, now_us)?;
+    let sample = |(instance, timer, set_by, _, due_us): &Row| OverdueTimer {
+        instance: instance.clone(),
+        timer: timer.clone(),
+        set_by: set_by.cast_unsigned(),
+        due_at: rfc3339(*due_us),
+    };
+    Ok(Overdue { count: rows.len() as u64, samples: rows.iter().take(samples).map(sample).collect() })
+}
+
+/// Has the [`overdue`] timers of a store wait for a yes; answers how many. Nobody may fold into it meanwhile.
 ///
 /// # Errors
 /// A store cannot be read or written.
 pub fn hold_overdue(store: &Store, before: Option<&Store>, behind: u64, now_us: i64) -> Result<usize, store::Error> {
-    const DUE: &str = "SELECT instance, name, set_by, occurrence, due_at FROM timers WHERE due_at <= ?1 AND set_by <= ?2";
-    let read = |store: &Store, sql: &str| {
-        store.read_here(|snapshot| -> Result<BTreeSet<(String, String, i64, i64, i64)>, store::Error> {
-            let mut statement = snapshot.by_hand()?.prepare_cached(sql)?;
-            let rows = statement.query_map(params![now_us, behind.cast_signed()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    };
-    let mut overdue = read(store, DUE)?;
-    if let Some(before) = before {
-        // What waits for a yes there waits for it here, too.
-        let free = format!("SELECT instance, name, set_by, occurrence, due_at {FREE} AND due_at <= ?1 AND set_by <= ?2");
-        for known in read(before, &free)? {
-            overdue.remove(&known);
-        }
-    }
+    let overdue = store.read_here(|snapshot| overdue_rows(snapshot, before, behind, now_us))?;
     store.amend(|connection| {
         connection.execute("DELETE FROM laterna_overdue", [])?;
         let mut statement = connection.prepare("INSERT INTO laterna_overdue VALUES (?1, ?2, ?3, ?4)")?;
@@ -184,10 +214,48 @@ pub fn hold_overdue(store: &Store, before: Option<&Store>, behind: u64, now_us: 
     Ok(overdue.len())
 }
 
+/// The yes: lets timers fire that wait for it; answers how many. Nobody may fold into the store meanwhile.
+///
+/// # Errors
+/// The store cannot be written.
+pub fn let_fire(store: &Store) -> Result<usize, store::Error> {
+    let mut let_go = 0;
+    store.amend(|connection| {
+        // Those that were called off or set anew meanwhile do not wait any more.
+        let waiting = format!("SELECT count(*) FROM timers t WHERE NOT ({FREED})");
+        let_go = connection.query_one(&waiting, [], |row| row.get::<_, i64>(0))?.cast_unsigned() as usize;
+        connection.execute("DELETE FROM laterna_overdue", []).map(drop)
+    })?;
+    Ok(let_go)
+}
+
+fn overdue_rows(
+    snapshot: &Snapshot,
+    before: Option<&Store>,
+    behind: u64,
+    now_us: i64,
+) -> Result<BTreeSet<Row>, store::Error> {
+    let read = |snapshot: &Snapshot, which: &str| -> Result<BTreeSet<Row>, store::Error> {
+        let mut statement = snapshot.by_hand()?.prepare_cached(&format!(
+            "SELECT instance, name, set_by, occurrence, due_at FROM timers t WHERE due_at <= ?1 AND set_by <= ?2 {which}"
+        ))?;
+        let rows = statement.query_map(params![now_us, behind.cast_signed()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    let mut overdue = read(snapshot, "")?;
+    if let Some(before) = before {
+        let free = before.read_here(|before| read(before, &format!("AND {FREED}")))?;
+        overdue.retain(|timer| !free.contains(timer));
+    }
+    Ok(overdue)
+}
+
 /// Timers that are due at a moment, the earliest first.
 fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT instance, name, due_at, set_by, occurrence, every_us {FREE} AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
+        "SELECT instance, name, due_at, set_by, occurrence, every_us FROM timers t WHERE due_at <= ?1 AND {FREED} ORDER BY due_at LIMIT ?2"
     ))?;
     let rows = statement.query_map(params![now_us, CHUNK], |row| {
         let timer = Timer {
@@ -203,6 +271,6 @@ fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error
 
 /// When the next one is due.
 fn next(connection: &rusqlite::Connection) -> Result<Option<i64>, Error> {
-    let mut statement = connection.prepare_cached(&format!("SELECT due_at {FREE} ORDER BY due_at LIMIT 1"))?;
+    let mut statement = connection.prepare_cached(&format!("SELECT due_at FROM timers t WHERE {FREED} ORDER BY due_at LIMIT 1"))?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?)
 }

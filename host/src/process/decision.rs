@@ -1,5 +1,6 @@
 //! What an instance did about an event, as it is kept: a JSON array of actions.
 
+use crate::log::StoredEvent;
 use crate::plugin::process as wit;
 use crate::plugin::{Verdict, Visibility, rfc3339};
 use base64::Engine;
@@ -147,6 +148,26 @@ impl Effect {
             data_base64: bytes,
             content_type,
             metadata,
+        })
+    }
+
+    /// The effect by which an event came to the log, but for what was taken for granted of its stream.
+    ///
+    /// # Errors
+    /// Its data are not JSON, although they say so.
+    pub fn of(event: &StoredEvent) -> Result<Self, serde_json::Error> {
+        let raw = |bytes: &[u8]| serde_json::from_slice::<Box<RawValue>>(bytes);
+        let is_json = event.content_type.is_empty();
+        Ok(Self {
+            stream: event.stream.clone(),
+            event_type: event.event_type.clone(),
+            schema_version: event.schema_version,
+            visibility: if event.internal { Visibility::Internal } else { Visibility::Public },
+            expected: Expected::Any,
+            data: if is_json { Some(raw(&event.data)?) } else { None },
+            data_base64: (!is_json).then(|| STANDARD.encode(&event.data)),
+            content_type: (!is_json).then(|| event.content_type.clone()),
+            metadata: if event.metadata.is_empty() { None } else { Some(raw(&event.metadata)?) },
         })
     }
 

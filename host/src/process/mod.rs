@@ -16,6 +16,7 @@
 //! * [`acting`]: doing what was decided, from where on it is a release's own to do
 //! * `outbox`: effects, appended to the log
 //! * [`clockwork`]: timers that are due, appended to the log
+//! * [`replay`]: what would have been done, beside what was
 
 pub mod acting;
 pub mod clockwork;
@@ -25,6 +26,8 @@ pub mod ids;
 mod ledger;
 mod outbox;
 pub mod reactor;
+pub mod replay;
 
 pub use acting::{Acting, Actor, Means, Options};
 pub use reactor::Reactor;
+pub use replay::Replay;

@@ -50,7 +50,7 @@ impl Steward {
         }
         let held = blue.running.hold(patience);
         let position = blue.store.progress().applied;
-        if held.is_none() || !self.reaches(&green, position, patience) || !self.has_done(&blue, position, patience) {
+        if held.is_none() || !self.reaches(&green, position, patience) || !blue.has_done(position, patience, &self.runtime) {
             drop(held);
             return Ok(self.try_again(name, release, attempts));
         }

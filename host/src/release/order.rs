@@ -144,21 +144,33 @@ impl Steward {
                 "release {wanted} of `{name}` is not kept: {kept} can serve again; deploy the file of the other"
             )));
         }
+        if component.live.as_ref().is_some_and(|live| live.plugin.is_process()) {
+            return self.build_back(name, release.or(kept.first().copied()));
+        }
         Ok(Taken { release: self.recall(name, release, "rolled back")?, unchanged: false })
+    }
+
+    /// Builds a process manager anew of the bytes of a release that served before: it folds what came since, with nothing done twice.
+    fn build_back(&mut self, name: &str, release: Option<u64>) -> Result<Taken, Error> {
+        match release {
+            Some(release) => self.rebuild(name, Some(release)),
+            None => Err(self.nothing_kept(name)),
+        }
+    }
+
+    fn nothing_kept(&self, name: &str) -> Error {
+        Error::Unfit(format!(
+            "`{name}` has no release to go back to: of those that served none is kept any longer (`warm_releases` is {}, `warm_seconds` {})",
+            self.parts.config.warm.releases,
+            self.parts.config.warm.age.as_secs()
+        ))
     }
 
     /// Has a warm release on its way to serve again, this one or the one that served last; whatever was on its way makes room.
     pub(super) fn recall(&mut self, name: &str, release: Option<u64>, reason: &str) -> Result<u64, Error> {
-        let nothing = || {
-            Error::Unfit(format!(
-                "`{name}` has no release to go back to: of those that served none is kept any longer (`warm_releases` is {}, `warm_seconds` {})",
-                self.parts.config.warm.releases,
-                self.parts.config.warm.age.as_secs()
-            ))
-        };
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
         let is_wanted = |record: &&Record| release.is_none_or(|release| record.release == release);
-        let warm = component.kept_warm().find(is_wanted).ok_or_else(nothing)?;
+        let warm = component.kept_warm().find(is_wanted).ok_or_else(|| self.nothing_kept(name))?;
         let (release, module, is_returning) = (warm.release, warm.module.clone(), warm.state == State::Returning);
         if is_returning {
             self.look_again(name, release, Duration::ZERO);

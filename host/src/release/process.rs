@@ -11,9 +11,10 @@ use super::serving::Serving;
 use super::steward::{Happening, Steward};
 use crate::plugin::Plugin;
 use crate::plugin::manifest::Beginning;
-use crate::process::{Acting, clockwork};
+use crate::process::{Acting, Actor, clockwork};
 use crate::store;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 /// The figure of the step by which a process manager comes to serve: the position behind which it acts.
@@ -78,6 +79,19 @@ impl Serving {
         }
     }
 
+    /// Waits until it has done what it decided up to a position; answers whether it has in time. Blocks.
+    pub(super) fn has_done(&self, position: u64, patience: Duration, runtime: &Handle) -> bool {
+        let done = self.actor().as_ref().map(Actor::watch_done);
+        match done {
+            // One that rests has to act again first: what is left would be done by nobody.
+            None => !self.plugin.is_process(),
+            Some(mut done) => {
+                let reaches = done.wait_for(|done| *done >= position);
+                runtime.block_on(async { timeout(patience, reaches).await.is_ok_and(|reached| reached.is_ok()) })
+            }
+        }
+    }
+
     /// Does nothing more. What is left to be done stays in its store.
     pub(super) fn rest(&self) {
         self.actor().take();
@@ -85,15 +99,6 @@ impl Serving {
 }
 
 impl Steward {
-    /// Waits until one that is held at a position has done all that it decided; answers whether it has in time.
-    pub(super) fn has_done(&self, blue: &Serving, position: u64, patience: Duration) -> bool {
-        match blue.actor().as_ref() {
-            // One that rests has to act again first: what is left would be done by nobody.
-            None => !blue.plugin.is_process(),
-            Some(actor) => self.runtime.block_on(async { timeout(patience, actor.reaches(position)).await.is_ok() }),
-        }
-    }
-
     /// From where on a process manager acts that is to serve in the place of `blue`, which stands at `position`; has its timers wait for a
     /// yes that were due before, and not to `blue`. `None` where it does not come to rest in time. Nothing has happened then.
     pub(super) fn take_over(

@@ -215,6 +215,7 @@ impl Proving {
             before: &live,
             after: serving,
             exactly: true,
+            done: None,
             patience: parts.config.cutover,
             unwanted: &unwanted,
             runtime: &runtime,

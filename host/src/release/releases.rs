@@ -107,6 +107,12 @@ impl Component {
         Some((live, self.release(live.release)?))
     }
 
+    /// What serves is a process manager.
+    #[must_use]
+    pub fn is_process(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.plugin.is_process())
+    }
+
     /// All that run.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Serving>> {
         [&self.live, &self.building].into_iter().flatten().chain(&self.warm)

@@ -59,6 +59,7 @@ impl Steward {
         self.reviews.insert(key, unwanted.clone().drop_guard());
         let (turns, inbox, runtime) = (Arc::clone(&self.verifications), self.inbox.clone(), self.runtime.clone());
         let (options, patience) = (self.parts.config.verify.clone(), self.parts.config.cutover);
+        let means = Arc::clone(&self.parts.means);
         let (name, release) = (name.to_owned(), green.release);
         self.runtime.spawn(async move {
             let Ok(_turn) = turns.acquire().await else { return };
@@ -68,6 +69,7 @@ impl Steward {
                     after: &green,
                     exactly: false,
                     patience,
+                    done: Some(&means),
                     unwanted: &unwanted,
                     runtime: &runtime,
                 };

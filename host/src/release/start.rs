@@ -67,7 +67,9 @@ impl Steward {
                 Err(error) => tracing::error!(component = name, %error, "its release cannot go on serving"),
             }
         }
-        for record in component.kept_warm() {
+        // A process manager goes back by being built again.
+        let is_process = self.components.get(name).is_some_and(Component::is_process);
+        for record in component.kept_warm().filter(|_| !is_process) {
             match self.resume_serving(&component, record, Durability::Serving) {
                 Ok(serving) => {
                     self.run_as(name, |component| component.warm.push(Arc::clone(&serving)));
@@ -187,7 +189,8 @@ impl Steward {
 
     /// Lets the release that is kept follow on, where a removed component serves again by another one.
     pub(super) fn revive_warm(&mut self, name: &str) {
-        let Some(component) = self.components.get(name).filter(|component| component.warm.is_empty()) else { return };
+        let is_wanted = |component: &&Component| component.warm.is_empty() && !component.is_process();
+        let Some(component) = self.components.get(name).filter(is_wanted) else { return };
         if let Some(release) = component.in_state(|state| state == State::Warm).map(|record| record.release)
             && let Err(error) = self.revive(name, release)
         {

@@ -2,7 +2,9 @@
 
 use super::serving::Serving;
 use super::surface::{Surface, SurfaceDifference};
+use crate::log;
 use crate::plugin::Visibility;
+use crate::process::{self, Means, Replay};
 use crate::store::compare::{Comparison, Samples, compare};
 use crate::store::parked::Sequence;
 use crate::store::{self, Snapshot, Store};
@@ -66,6 +68,9 @@ pub struct Difference {
     pub content: Comparison,
     /// Which events are left out.
     pub parked: ParkedDifference,
+    /// What a process manager would have done, beside what was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// When it was found, in microseconds since 1970.
@@ -138,6 +143,9 @@ pub enum Unverified {
     /// A store is out of order.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The log is.
+    #[error(transparent)]
+    Log(#[from] log::Error),
 }
 
 impl Difference {
@@ -172,6 +180,7 @@ impl Difference {
         ]
         .into_iter()
         .flatten()
+        .chain(self.replay.iter().flat_map(Replay::summary))
         .collect();
         if differs.is_empty() { "nothing differs".to_owned() } else { format!("what differs: {}", differs.join(", ")) }
     }
@@ -241,6 +250,8 @@ pub(super) struct Pair<'a> {
     pub(super) exactly: bool,
     /// Time that the one that serves is kept where it stands at first, for the other to come there; more with each attempt.
     pub(super) patience: Duration,
+    /// The log and the time by which a process manager's decisions are compared with what was done; `None`: they are not.
+    pub(super) done: Option<&'a Means>,
     /// Ends it.
     pub(super) unwanted: &'a CancellationToken,
     pub(super) runtime: &'a Handle,
@@ -287,7 +298,7 @@ impl Pair<'_> {
                 // Both have their moment: from here on they may go on.
                 held.take();
                 let allowed = [&before.store, &after.store].map(|store| store.wal_bytes() + options.wal_bytes);
-                let mut go_on = |_| {
+                let go_on = || {
                     if self.unwanted.is_cancelled() {
                         return Err(Unverified::Unwanted);
                     }
@@ -299,7 +310,21 @@ impl Pair<'_> {
                     }
                     Ok(())
                 };
-                let content = compare(one, other, &samples, &mut go_on)?;
+                let content = compare(one, other, &samples, &mut |_| go_on())?;
+                let replay = match self.done.filter(|_| after.plugin.is_process()) {
+                    None => None,
+                    Some(means) => {
+                        // What is still to be done would seem not to be decided. Where it stays so, the report says it.
+                        before.has_done(one.position(), self.patience, self.runtime);
+                        let asked = process::replay::Asked {
+                            log: &means.log,
+                            process: &after.plugin.manifest().name,
+                            samples: options.samples,
+                            now_us: means.clock.now_us(),
+                        };
+                        Some(process::replay::report(&asked, other, Some(&before.store), &mut || go_on())?)
+                    }
+                };
                 // As they stand in the files: somebody may have changed one.
                 let relations = (one.relations()?, other.relations()?);
                 let surface = SurfaceDifference::between(
@@ -317,13 +342,18 @@ impl Pair<'_> {
                 // An index changes no answer, and yet it belongs to what was built.
                 let is_same_surface = if self.exactly { surface.is_empty() } else { surface.is_same() };
                 Ok(Difference {
-                    same: is_one_position && content.is_same() && is_same_surface && parked.is_same(),
+                    same: is_one_position
+                        && content.is_same()
+                        && is_same_surface
+                        && parked.is_same()
+                        && replay.as_ref().is_none_or(Replay::is_same),
                     internal: is_internal(Some(self.before), self.after),
                     before,
                     after,
                     surface,
                     content,
                     parked,
+                    replay,
                     seconds: begun.elapsed().as_secs_f64(),
                     at_us: super::control::now_us(),
                 })
