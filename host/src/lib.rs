@@ -12,6 +12,7 @@
 //! * [`access`]: who may do what
 //! * [`release`]: components in the drop folder become releases that serve
 //! * [`schemas`]: what events are checked against on append
+//! * [`clock`]: the time by which the log is written
 //! * [`watch`]: a folder that is looked at again whenever something changes in it
 //! * [`scenario`]: stories about a component, told without a host
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with

@@ -34,6 +34,7 @@ pub use event::{EventRef, NewEvent, StoredEvent, category, is_time};
 pub use filter::{Filter, Kind, Sight, Which};
 pub use reader::{Direction, Page, Reader, Scan};
 
+use crate::clock::Clock;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,13 +85,21 @@ struct Inner {
 }
 
 impl Log {
-    /// Opens the log in this file, or makes it.
+    /// Opens the log in this file, or makes it. Events are recorded by the system's clock.
     ///
     /// # Errors
     /// The file cannot be opened, or is not a log of this version.
     pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
+        Self::open_by(path, options, Clock::system())
+    }
+
+    /// Opens the log in this file, or makes it, and records when events came by this clock, which then is not before the last one.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub fn open_by(path: &Path, options: &Options, clock: Clock) -> Result<Self, Error> {
         let (jobs, inbox) = mpsc::channel(options.queue);
-        let writer = Writer::open(path, inbox, options.group)?;
+        let writer = Writer::open(path, inbox, options.group, clock)?;
         let (head, groups, identity) = (writer.head(), writer.groups(), writer.identity()?);
         let thread =
             std::thread::Builder::new().name("log-writer".into()).spawn(move || writer.run()).map_err(Error::Thread)?;

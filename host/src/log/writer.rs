@@ -10,6 +10,7 @@ use super::event::{NewEvent, category};
 use super::judge::{self, Verdict};
 use super::names::Numbers;
 use super::{Error, schema};
+use crate::clock::Clock;
 use rusqlite::{Connection, params};
 use std::convert::Infallible;
 use std::path::Path;
@@ -51,22 +52,23 @@ pub(super) struct Writer {
     inbox: mpsc::Receiver<Waiting>,
     group: usize,
     numbers: Numbers,
+    /// Never goes back, nor was before the last event when the log was opened: so `recorded_at` never decreases.
+    clock: Clock,
     head: watch::Sender<u64>,
     /// Groups that were committed.
     groups: Arc<AtomicU64>,
     /// The last position written, committed or not.
     position: u64,
-    /// The last `recorded_at` written, in microseconds: the next one is never before it, whatever the clock does.
-    recorded_at_us: i64,
 }
 
 impl Writer {
-    pub(super) fn open(path: &Path, inbox: mpsc::Receiver<Waiting>, group: usize) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path, inbox: mpsc::Receiver<Waiting>, group: usize, clock: Clock) -> Result<Self, Error> {
         let connection = schema::open_writer(path)?;
         let (position, recorded_at_us) = last_event(&connection)?;
+        clock.not_before(recorded_at_us);
         let (head, _) = watch::channel(position);
         let groups = Arc::default();
-        Ok(Self { connection, inbox, group, numbers: Numbers::default(), head, groups, position, recorded_at_us })
+        Ok(Self { connection, inbox, group, numbers: Numbers::default(), clock, head, groups, position })
     }
 
     pub(super) fn head(&self) -> watch::Receiver<u64> {
@@ -167,12 +169,12 @@ impl Writer {
         &mut self,
         request: impl FnOnce(&mut Self) -> Result<Result<T, R>, Error>,
     ) -> Result<Result<T, R>, Error> {
-        let before = (self.position, self.recorded_at_us);
+        let before = self.position;
         self.execute("SAVEPOINT request")?;
         let verdict = request(self)?;
         if verdict.is_err() {
             self.execute("ROLLBACK TO request")?;
-            (self.position, self.recorded_at_us) = before;
+            self.position = before;
         }
         self.execute("RELEASE request")?;
         Ok(verdict)
@@ -184,7 +186,7 @@ impl Writer {
             Verdict::Answer(answer) => return Ok(Ok(answer)),
             Verdict::Refuse(refusal) => return Ok(Err(refusal)),
         };
-        let recorded_at_us = self.now_us();
+        let recorded_at_us = self.clock.now_us();
         let mut streams = Vec::with_capacity(append.streams.len());
         for (stream, last_revision) in append.streams.into_iter().zip(revisions) {
             let mut answer =
@@ -202,7 +204,7 @@ impl Writer {
     }
 
     fn append_each(&mut self, entries: Vec<Entry>) -> Result<Vec<Entered>, Error> {
-        let recorded_at_us = self.now_us();
+        let recorded_at_us = self.clock.now_us();
         entries.into_iter().map(|entry| self.enter(entry, recorded_at_us)).collect()
     }
 
@@ -239,7 +241,7 @@ impl Writer {
         if whole && let Some(refusal) = judge::judge_import(&self.connection, &events)? {
             return Ok(Err(refusal));
         }
-        let recorded_at_us = self.now_us();
+        let recorded_at_us = self.clock.now_us();
         let mut imported = Imported::default();
         for Import { stream, event, fault } in events {
             if let Some(id) = &event.id
@@ -267,7 +269,7 @@ impl Writer {
         let Some(last_revision) = judge::last_revision(&self.connection, &stream)? else {
             return Ok(Err(Refusal::NoStream { stream }));
         };
-        let closed_at_us = self.now_us();
+        let closed_at_us = self.clock.now_us();
         self.connection
             .prepare_cached("INSERT INTO closed_streams VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute((&stream, closed_at_us))?;
@@ -282,7 +284,6 @@ impl Writer {
         let content_type = self.numbers.number_of(&self.connection, &event.content_type)?;
         let id = event.id.unwrap_or_else(new_id);
         self.position += 1;
-        self.recorded_at_us = recorded_at_us;
         self.connection
             .prepare_cached(
                 "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
@@ -309,21 +310,14 @@ impl Writer {
         Ok(())
     }
 
-    fn now_us(&self) -> i64 {
-        jiff::Timestamp::now().as_microsecond().max(self.recorded_at_us)
-    }
-
     /// Forgets what a failed transaction left in memory, and takes care that nothing of it is stored.
     fn start_over(&mut self) -> Result<(), Error> {
         // SQLite may have rolled back by itself; then there is nothing left to do.
         let _ = self.execute("ROLLBACK");
         self.numbers.forget();
         // The head is what was last committed. Where even that cannot be read, the next request fails in the same way.
-        if let Ok((position, recorded_at_us)) = last_event(&self.connection) {
-            (self.position, self.recorded_at_us) = (position, recorded_at_us);
-        } else {
-            self.position = *self.head.borrow();
-        }
+        let last = last_event(&self.connection);
+        self.position = last.map_or_else(|_| *self.head.borrow(), |(position, _)| position);
         schema::overwrite_failed_commit(&self.connection)
     }
 
