@@ -1,5 +1,6 @@
 //! The limits and settings of a host: from `laterna.toml`, the environment (`LATERNA_…`) and flags, the later ones first.
 
+use crate::clock;
 use crate::http::Origins;
 use crate::plugin::Policy;
 use crate::{log, plugin, process, projector, release, schemas, store};
@@ -89,6 +90,9 @@ pub struct Settings {
     /// This host's name as a source of CloudEvents, a URI-reference: choose it once [default: urn:uuid: and the id of its log]
     #[arg(long, env = "LATERNA_CLOUDEVENTS_SOURCE")]
     pub cloudevents_source: Option<String>,
+    /// Whose time the log is written by: the system's, or that of a clock that stands still until it is advanced, for tests [default: system]
+    #[arg(long, env = "LATERNA_CLOCK", hide_possible_values = true)]
+    pub clock: Option<clock::Kind>,
     /// Bytes of a component's file [default: 64 MiB]
     #[arg(long, env = "LATERNA_COMPONENT_BYTES")]
     pub component_bytes: Option<usize>,
@@ -225,6 +229,8 @@ pub struct Config {
     pub tokens: usize,
     /// This host's name as a source of CloudEvents, where it was given one.
     pub cloudevents_source: Option<String>,
+    /// Whose time the log is written by.
+    pub clock: clock::Kind,
     /// The log's limits.
     pub log: log::Options,
     /// A component's limits.
@@ -381,6 +387,7 @@ impl Settings {
             require_tokens: self.require_tokens.unwrap_or(false),
             tokens: self.tokens.unwrap_or(10_000),
             cloudevents_source: self.cloudevents_source,
+            clock: self.clock.unwrap_or_default(),
             log: log::Options {
                 queue: self.log_queue.unwrap_or(log.queue),
                 group: self.log_group.unwrap_or(log.group),

@@ -74,6 +74,12 @@ impl DataDir {
         self.root.join("control.db")
     }
 
+    /// What a clock shows that stands still until it is advanced.
+    #[must_use]
+    pub fn clock(&self) -> PathBuf {
+        self.root.join("clock")
+    }
+
     /// The folder that components are dropped into.
     #[must_use]
     pub fn components(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! A host: the log, the releases and what serves them, opened and closed as one.
 
 use crate::access::{self, Tokens};
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::data_dir::{self, DataDir, Lock};
 use crate::log::{self, Log};
@@ -19,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Host {
     /// Its settings.
     pub config: Config,
+    /// The time by which its log is written.
+    pub clock: Clock,
     /// Its log.
     pub log: Log,
     /// What events are checked against.
@@ -50,6 +53,9 @@ pub enum Error {
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] data_dir::Error),
+    /// The clock cannot be read.
+    #[error("the clock cannot be read: {0}")]
+    Clock(#[from] clock::Error),
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] log::Error),
@@ -84,7 +90,11 @@ impl Host {
         if !config.is_open() && tokens.is_empty() {
             return Err(Error::NoToken(config.listen));
         }
-        let log = Log::open(&data.log(), &config.log)?;
+        let clock = match config.clock {
+            clock::Kind::System => Clock::system(),
+            clock::Kind::Manual => Clock::manual(&data.clock())?,
+        };
+        let log = Log::open_by(&data.log(), &config.log, clock.clone())?;
         let schemas = Schemas::open(data.schemas(), &config.schemas)?;
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let started_at = log.head();
@@ -111,6 +121,7 @@ impl Host {
             source: config.cloudevents_source.clone().unwrap_or_else(|| format!("urn:uuid:{}", log.identity())),
             lock: Mutex::new(lock),
             config,
+            clock,
             log,
             schemas,
             releases,

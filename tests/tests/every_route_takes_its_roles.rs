@@ -38,6 +38,8 @@ const ROUTES: &[(&str, &str, &[&str])] = &[
     ("POST", "/projections/{name}/pause", &["deploy"]),
     ("POST", "/projections/{name}/resume", &["deploy"]),
     ("POST", "/projections/{name}/remove", &["deploy"]),
+    ("GET", "/clock", &["read", "deploy"]),
+    ("POST", "/clock/advance", &["deploy"]),
     ("GET", "/tokens", &["admin"]),
     ("POST", "/tokens", &["admin"]),
     ("DELETE", "/tokens/{id}", &["admin"]),

@@ -1,7 +1,9 @@
 //! `laterna serve`
 
 use super::Failure;
+use crate::clock::Kind;
 use crate::config::Settings;
+use crate::plugin::rfc3339;
 use crate::{host, http};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -37,6 +39,9 @@ pub fn serve(
     let served = runtime.block_on(async {
         let address = config.listen;
         let host = Arc::new(host::Host::open(data, config).await?);
+        if host.clock.kind() == Kind::Manual {
+            tracing::warn!(now = rfc3339(host.clock.now_us()), "the clock stands still until it is advanced");
+        }
         let listener = TcpListener::bind(address).await.map_err(|error| {
             format!("{address} cannot be listened on: {error}. Choose another address with --listen; port 0 takes any free one.")
         })?;

@@ -25,12 +25,14 @@
 //! * `parked`: what they left out
 //! * `tokens`: who may come in
 //! * `openapi`: this interface, described for programs
+//! * `clock`: the time by which the log is written
 //! * `health`, `pages`: the rest
 
 mod accept;
 mod admit;
 mod answer;
 mod body;
+mod clock;
 mod cloud_events;
 mod components;
 mod connections;

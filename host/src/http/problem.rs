@@ -71,6 +71,8 @@ pub enum Code {
     ReleaseUnfit,
     /// What was ordered cannot be recorded.
     ReleasesUnavailable,
+    /// The clock has the system's time.
+    ClockNotManual,
     /// The log cannot store or read.
     LogUnavailable,
     /// A read store cannot be read.
@@ -128,6 +130,7 @@ impl Code {
         Self::ComponentRefused,
         Self::ReleaseUnfit,
         Self::ReleasesUnavailable,
+        Self::ClockNotManual,
         Self::LogUnavailable,
         Self::StoreUnavailable,
         Self::TooManyFollowers,
@@ -221,6 +224,7 @@ impl Code {
             Self::ReleasesUnavailable => {
                 ("releases-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The order could not be carried out")
             }
+            Self::ClockNotManual => ("clock-not-manual", StatusCode::CONFLICT, "The clock has the system's time"),
             Self::LogUnavailable => ("log-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The log is out of order"),
             Self::StoreUnavailable => {
                 ("store-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The read store is out of order")

@@ -1,7 +1,7 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, components, diff, events, health, live, openapi, pages, parked, projections, proof, queries, releases,
+    App, clock, components, diff, events, health, live, openapi, pages, parked, projections, proof, queries, releases,
     schemas, snapshot, sql, steps, streams, tables, tokens,
 };
 use crate::access::Role;
@@ -67,6 +67,8 @@ pub fn all() -> Vec<Route> {
         post("/projections/{name}/pause", "builds=", DEPLOY, releases::pause),
         post("/projections/{name}/resume", "", DEPLOY, releases::resume),
         post("/projections/{name}/remove", "purge=", DEPLOY, releases::remove),
+        get("/clock", "", STATUS, clock::show),
+        post("/clock/advance", "", DEPLOY, clock::advance),
         get("/tokens", "", ADMIN, tokens::list),
         post("/tokens", "", ADMIN, tokens::create),
         delete("/tokens/{id}", ADMIN, tokens::revoke),
