@@ -9,6 +9,7 @@
 //! * [`plugin`]: components, checked, compiled, and called within limits
 //! * [`store`]: read stores
 //! * [`projector`]: folds the log into the stores
+//! * [`process`]: components that react to events
 //! * [`access`]: who may do what
 //! * [`release`]: components in the drop folder become releases that serve
 //! * [`schemas`]: what events are checked against on append

@@ -5,6 +5,7 @@ use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::log::{Expected, NewEvent, StoredEvent, is_time};
 use crate::plugin::batch::rfc3339;
+use crate::process::streams::{STREAMS, is_reserved};
 use base64::Engine;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -94,7 +95,8 @@ impl ImportLine {
             let detail = format!("`module` is `{}`: show a token of that module to import its events", self.module);
             return Err(Problem::new(Code::BadRequest, detail));
         }
-        check_stream(&self.stream)?;
+        // A history comes with what Laterna told in it.
+        check_name("stream", Some(&self.stream))?;
         let event = event.check(caller, event_bytes)?;
         let event = NewEvent { source, content_type, data, ..event };
         check_size(&event, event_bytes)?;
@@ -172,12 +174,27 @@ fn check_source(source: String, id: Option<&str>, own_source: &str) -> Result<St
     Ok(source)
 }
 
-/// Makes sure that a stream can be called so.
+/// Makes sure that a stream can be called so, and is for anybody to append to.
 ///
 /// # Errors
-/// It cannot.
+/// It cannot, or is not.
 pub fn check_stream(stream: &str) -> Result<(), Problem> {
-    check_name("stream", Some(stream))
+    check_name("stream", Some(stream))?;
+    check_reserved(stream)
+}
+
+/// Makes sure that a stream is not one of Laterna's own.
+///
+/// # Errors
+/// It is.
+pub fn check_reserved(stream: &str) -> Result<(), Problem> {
+    if !is_reserved(stream) {
+        return Ok(());
+    }
+    let detail = format!(
+        "`{stream}` is Laterna's own: streams whose names begin with `{STREAMS}` hold what it tells processes. Append to another stream."
+    );
+    Err(Problem::new(Code::ReservedStream, detail).with("stream", stream))
 }
 
 /// Makes sure that something can be called so.

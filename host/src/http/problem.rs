@@ -33,6 +33,8 @@ pub enum Code {
     WrongExpectedRevision,
     /// A stream takes no more events.
     StreamClosed,
+    /// A stream is Laterna's own.
+    ReservedStream,
     /// There is no such stream.
     StreamNotFound,
     /// There is no such projection.
@@ -111,6 +113,7 @@ impl Code {
         Self::IdConflict,
         Self::WrongExpectedRevision,
         Self::StreamClosed,
+        Self::ReservedStream,
         Self::StreamNotFound,
         Self::ProjectionNotFound,
         Self::ProjectionNotLive,
@@ -181,6 +184,7 @@ impl Code {
                 ("wrong-expected-revision", StatusCode::CONFLICT, "The stream is not as expected")
             }
             Self::StreamClosed => ("stream-closed", StatusCode::GONE, "The stream is closed"),
+            Self::ReservedStream => ("reserved-stream", StatusCode::FORBIDDEN, "The stream is Laterna's own"),
             Self::StreamNotFound => ("stream-not-found", StatusCode::NOT_FOUND, "There is no such stream"),
             Self::ProjectionNotFound => ("projection-not-found", StatusCode::NOT_FOUND, "There is no such projection"),
             Self::ProjectionNotLive => {

@@ -2,7 +2,7 @@
 
 use super::accept::Accepted;
 use super::answer::{self, page_url};
-use super::event_json::{OfferedEvent, check_stream, expected};
+use super::event_json::{OfferedEvent, check_reserved, check_stream, expected};
 use super::parameters::{Parameters, unfit};
 use super::problem::{Code, Problem};
 use super::{App, body, event_page};
@@ -128,6 +128,7 @@ pub async fn close(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
+    check_reserved(&stream)?;
     let (name, sight) = (stream.clone(), caller.sight());
     let seen = app.host.log.read(move |reader| Ok((reader.sees_any(&name, &sight)?, reader.sees_all(&name, &sight)?)));
     let (sees_any, sees_all) = seen.await?;

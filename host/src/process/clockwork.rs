@@ -2,7 +2,7 @@
 
 use super::acting::Means;
 use super::facts::{TIMER_FIRED, TimerFired};
-use super::{ids, ledger::Timer};
+use super::{ids, ledger::Timer, streams};
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Refusal};
 use crate::plugin::rfc3339;
 use crate::store::{self, Snapshot, Store};
@@ -129,7 +129,7 @@ impl Clockwork {
             occurrence: timer.occurrence,
             missed: timer.missed(now_us),
         };
-        let stream = ids::stream(&self.process, instance);
+        let stream = streams::of_instance(&self.process, instance);
         let event = NewEvent {
             id: Some(ids::timer(&self.process, timer.set_by, timer.due_us, name, instance)),
             module: self.module.clone(),

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use super::ids;
+use super::{ids, streams};
 use std::collections::BTreeSet;
 
 /// An action, as it is kept.
@@ -115,8 +115,8 @@ impl Effect {
         if !(1..=255).contains(&stream.len()) {
             return Err(format!("it appends to a stream whose name has {} bytes; 1 to 255 are allowed", stream.len()));
         }
-        if stream.starts_with(ids::STREAMS) {
-            return Err(format!("it appends to `{stream}`: streams that begin with `{}` are Laterna's own", ids::STREAMS));
+        if streams::is_reserved(&stream) {
+            return Err(format!("it appends to `{stream}`: streams that begin with `{}` are Laterna's own", streams::STREAMS));
         }
         if schema_version == 0 {
             return Err(format!("it appends {event_type} in version 0: versions count from 1"));

@@ -1,11 +1,6 @@
-//! The ids of what a process appends, and the streams in which it is told something.
+//! The ids of what a process appends.
 //!
 //! An id says who did what: one process, instance, position and ordinal has one id, and the log stores one event under it, ever.
-
-use crate::log::category;
-
-/// Streams that begin so hold what Laterna tells a process itself.
-pub const STREAMS: &str = "process:";
 
 /// Bytes of an instance's key, or of a name that it is found by: so that an id has 255 at most.
 pub const KEY_BYTES: usize = 100;
@@ -40,24 +35,6 @@ pub fn timer(process: &str, set_by: u64, due_us: i64, name: &str, instance: &str
     format!("{process}:t{set_by}.{due_us}:{name}:{instance}")
 }
 
-/// The category of the streams in which a process is told something: one of its own, since a category ends at the first `-`.
-#[must_use]
-pub fn streams_of(process: &str) -> String {
-    format!("{STREAMS}{}", process.replace('-', "."))
-}
-
-/// The stream in which an instance is told something.
-#[must_use]
-pub fn stream(process: &str, instance: &str) -> String {
-    format!("{}-{instance}", streams_of(process))
-}
-
-/// Whether a stream is of this category, as [`streams_of`] answers it.
-#[must_use]
-pub fn is_in(streams: &str, stream: &str) -> bool {
-    category(stream) == streams
-}
-
 /// Whether an instance may be called so, or found by it.
 #[must_use]
 pub fn is_key(name: &str) -> bool {
@@ -72,6 +49,7 @@ pub fn is_timer(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::streams;
     use super::*;
 
     #[test]
@@ -93,10 +71,6 @@ mod tests {
         let far = i64::MAX.cast_unsigned();
         assert!(effect(&process, far, 9_999_999_999, &instance).len() <= 255);
         assert!(timer(&process, far, i64::MIN, &timer_name, &instance).len() <= 255);
-        assert!(stream(&process, &instance).len() <= 255);
-        // No two processes share a category, and none has another one's as its own.
-        assert_ne!(streams_of("a-b"), streams_of("a_b"));
-        assert!(is_in(&streams_of("order-payment"), &stream("order-payment", "order-1")));
-        assert!(!is_in(&streams_of("order"), &stream("order-payment", "order-1")));
+        assert!(streams::of_instance(&process, &instance).len() <= 255);
     }
 }

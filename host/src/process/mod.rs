@@ -8,7 +8,8 @@
 //! It knows nothing of releases or of HTTP.
 //!
 //! In reading order:
-//! * [`ids`]: the ids of what a process appends, and its streams
+//! * [`ids`]: the ids of what a process appends
+//! * [`streams`]: the streams in which it is told something
 //! * [`facts`]: what Laterna tells an instance: a timer that fired, an effect that was refused
 //! * [`decision`]: what an instance did, as it is kept
 //! * `ledger`: the instances that a batch touches, and what becomes of them
@@ -27,6 +28,7 @@ mod ledger;
 mod outbox;
 pub mod reactor;
 pub mod replay;
+pub mod streams;
 
 pub use acting::{Acting, Actor, Means, Options};
 pub use reactor::Reactor;

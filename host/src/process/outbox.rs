@@ -7,7 +7,7 @@ use super::acting::Means;
 use super::decision::{Action, Effect, Expected};
 use super::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED};
 use super::reactor::TOO_DEEP;
-use super::{Acting, ids};
+use super::{Acting, ids, streams};
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Reader, Refusal, StoredEvent};
 use crate::plugin::Visibility;
 use crate::store::{self, Store};
@@ -221,7 +221,7 @@ fn refused(
     ordinal: usize,
     effect: Box<RawValue>,
 ) -> log::Otherwise {
-    let stream = ids::stream(process, &instance);
+    let stream = streams::of_instance(process, &instance);
     let (process, position) = (process.to_owned(), trigger.position);
     let told = NewEvent {
         module: module.to_owned(),
@@ -258,7 +258,7 @@ fn depth(reader: &mut Reader, event: &StoredEvent, limit: usize) -> Result<usize
         };
         let Some(cause) = cause else { return Ok(depth) };
         let waited_us = event.recorded_at_us.saturating_sub(cause.recorded_at_us);
-        if event.event_type == TIMER_FIRED && event.stream.starts_with(ids::STREAMS) && waited_us >= WAITED_US {
+        if event.event_type == TIMER_FIRED && streams::is_reserved(&event.stream) && waited_us >= WAITED_US {
             return Ok(depth);
         }
         event = cause;

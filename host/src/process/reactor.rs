@@ -9,6 +9,7 @@ use super::acting::Acting;
 use super::decision::{Action, Effect};
 use super::facts::{EFFECT_REFUSED, Refused, TIMER_FIRED, TimerFired};
 use super::ids;
+use super::streams;
 use super::ledger::{self, Ledger, Moment};
 use crate::plugin::process::{self as wit, Instance, Key, Outcome, Reaction, Turn};
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Verdict, rfc3339};
@@ -67,7 +68,7 @@ impl Reactor {
         ledger::prepare(session.by_hand())?;
         Ok(Some(Self {
             plugin: plugin.clone(),
-            streams: ids::streams_of(&manifest.name),
+            streams: streams::of(&manifest.name),
             produces: process.produces.iter().map(|product| product.event_type.clone()).collect(),
             acting: acting.clone(),
         }))
@@ -126,10 +127,10 @@ impl Reactor {
 
     /// What Laterna itself tells a process manager; `None` for any other event.
     fn told(&self, event: &Envelope<'_>) -> Option<Meaning> {
-        if !event.stream.starts_with(ids::STREAMS) {
+        if !streams::is_reserved(event.stream) {
             return None;
         }
-        if !ids::is_in(&self.streams, event.stream) {
+        if !streams::is_in(&self.streams, event.stream) {
             return Some(Meaning::Nothing);
         }
         let meaning = match event.event_type {

@@ -6,7 +6,7 @@
 use super::clockwork::{Overdue, overdue};
 use super::decision::{Action, Effect};
 use super::facts::{EFFECT_REFUSED, EffectRefused};
-use super::ids;
+use super::{ids, streams};
 use crate::log::{self, Log, Reader, StoredEvent};
 use crate::plugin::Visibility;
 use crate::store::{self, Snapshot, Store};
@@ -234,7 +234,7 @@ fn told_of(effect: &Effect) -> Value {
 
 /// What was done, in the same words.
 fn told(event: &StoredEvent) -> Value {
-    if event.event_type == EFFECT_REFUSED && event.stream.starts_with(ids::STREAMS) {
+    if event.event_type == EFFECT_REFUSED && streams::is_reserved(&event.stream) {
         let refused: Option<EffectRefused> = serde_json::from_slice(&event.data).ok();
         return refused.and_then(|refused| serde_json::from_str(refused.effect.get()).ok()).unwrap_or_default();
     }

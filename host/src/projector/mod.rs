@@ -33,7 +33,7 @@ pub use tally::Covered;
 
 use crate::log::{Filter, Log, Sight, Which};
 use crate::plugin::{Batch, Manifest, Selector, Upcasting};
-use crate::process::{Acting, ids};
+use crate::process::{Acting, streams};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use window::Window;
@@ -131,7 +131,7 @@ pub fn consumed(manifest: &Manifest, module: &str) -> Filter {
         }
     }
     if manifest.process.is_some() {
-        categories.push(ids::streams_of(&manifest.name));
+        categories.push(streams::of(&manifest.name));
     }
     let which = if manifest.consumes.is_empty() { Which::All } else { Which::AnyOf { types, categories } };
     Filter { which, sight: Sight::Inside(module.to_owned()) }

@@ -1,6 +1,6 @@
 //! An event of the log from the attributes and the data of a CloudEvent.
 
-use super::super::event_json::{check_json, check_name, check_size, check_time};
+use super::super::event_json::{check_json, check_name, check_size, check_stream, check_time};
 use super::super::problem::Problem;
 use super::attributes::{ADDED, Attributes, bad, check_uri_reference, is_absolute_uri, shown};
 use super::media_type::{is_json, is_media_type, is_utf_8, stored};
@@ -47,6 +47,8 @@ pub fn event(mut attributes: Attributes, data: Data<'_>, rules: Rules<'_>) -> Re
     if let Some(time) = &occurred_at {
         check_time("time", time)?;
     }
+    let stream = subject.unwrap_or_else(|| source.clone());
+    check_stream(&stream)?;
     let content_type = content_type(&mut attributes)?;
     let correlation_id = name(&mut attributes, "correlationid")?;
     let causation_id = name(&mut attributes, "causationid")?;
@@ -69,7 +71,7 @@ pub fn event(mut attributes: Attributes, data: Data<'_>, rules: Rules<'_>) -> Re
     let metadata = if attributes.is_empty() { String::new() } else { Value::Object(attributes).to_string() };
     let data = payload(data, &content_type)?;
     let event = NewEvent {
-        source: if source == rules.own_source { String::new() } else { source.clone() },
+        source: if source == rules.own_source { String::new() } else { source },
         id: Some(id),
         event_type,
         schema_version,
@@ -83,7 +85,7 @@ pub fn event(mut attributes: Attributes, data: Data<'_>, rules: Rules<'_>) -> Re
         metadata: metadata.into(),
     };
     check_size(&event, rules.event_bytes)?;
-    Ok((subject.unwrap_or(source), event))
+    Ok((stream, event))
 }
 
 /// The bytes to store: JSON as it was written, texts in UTF-8. Where there is no data, they are what says so in this type.

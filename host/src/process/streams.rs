@@ -1,0 +1,46 @@
+//! The streams in which Laterna itself tells processes what they cannot know from anybody else.
+//!
+//! They hold timers that are due, and effects that the log refused: internal events of the module that the process belongs to. Nobody
+//! appends to them or closes them from outside, or a process would take for true what never was. An import brings them along: a
+//! history is one with what was told in it.
+
+use crate::log::category;
+
+/// What their names begin with.
+pub const STREAMS: &str = "process:";
+
+/// Whether a stream is one of them.
+#[must_use]
+pub fn is_reserved(stream: &str) -> bool {
+    stream.starts_with(STREAMS)
+}
+
+/// The category of the streams in which a process is told something: one of its own, since a category ends at the first `-`.
+#[must_use]
+pub fn of(process: &str) -> String {
+    format!("{STREAMS}{}", process.replace('-', "."))
+}
+
+/// The stream in which an instance is told something.
+#[must_use]
+pub fn of_instance(process: &str, instance: &str) -> String {
+    format!("{}-{instance}", of(process))
+}
+
+/// Whether a stream is of this category, as [`of`] answers it.
+#[must_use]
+pub fn is_in(streams: &str, stream: &str) -> bool {
+    category(stream) == streams
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_processes_share_a_category() {
+        assert_ne!(of("a-b"), of("a_b"));
+        assert!(is_in(&of("order-payment"), &of_instance("order-payment", "order-1")));
+        assert!(!is_in(&of("order"), &of_instance("order-payment", "order-1")));
+    }
+}
