@@ -74,7 +74,7 @@ fn problem(error: Error) -> Problem {
     match error {
         Error::NotManual => Problem::new(Code::ClockNotManual, what),
         Error::Back { now } => {
-            Problem::new(Code::BadRequest, format!("{what}. Start another data directory to begin earlier."))
+            Problem::new(Code::BadRequest, format!("{what}. Serve another data directory to begin earlier."))
                 .with("now", format!("{now:.6}"))
         }
         Error::Beyond => Problem::new(Code::BadRequest, what),
