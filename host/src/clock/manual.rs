@@ -85,6 +85,9 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
+    /// After so long a sleeper is taken for one who never wakes.
+    const WAIT: Duration = Duration::from_secs(30);
+
     #[test]
     fn it_stands_still_until_it_is_advanced_and_is_kept() {
         // Given one that shows the system's time at its first use
@@ -157,8 +160,8 @@ mod tests {
         clock.advance_to(due_us - 1).expect("it is advanced");
         assert!(timeout(Duration::ZERO, &mut sleeping).await.is_err());
         clock.advance_to(due_us).expect("it is advanced");
-        sleeping.await;
-        clock.sleep_until(due_us - 1).await;
+        timeout(WAIT, sleeping).await.expect("it wakes");
+        timeout(WAIT, clock.sleep_until(due_us - 1)).await.expect("it has been");
     }
 
     #[test]

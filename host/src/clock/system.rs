@@ -99,6 +99,10 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+    use tokio::time::timeout;
+
+    /// After so long a sleeper is taken for one who never wakes.
+    const WAIT: Duration = Duration::from_secs(30);
 
     /// A machine whose clocks are set by hand.
     #[derive(Clone, Default)]
@@ -220,10 +224,10 @@ mod tests {
 
         // When the clock jumps there, then they wake
         bench.set(due_us);
-        sleeping.await.expect("they wake");
+        timeout(WAIT, sleeping).await.expect("they wake").expect("all is well");
 
         // And nobody waits for what has been
-        clock.sleep_until(due_us).await;
-        clock.sleep_until(i64::MIN).await;
+        timeout(WAIT, clock.sleep_until(due_us)).await.expect("it has been");
+        timeout(WAIT, clock.sleep_until(i64::MIN)).await.expect("it has been");
     }
 }
