@@ -98,7 +98,6 @@ impl Host {
         let schemas = Schemas::open(data.schemas(), &config.schemas)?;
         let engine = Engine::new(Some(&data.cache())).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let started_at = log.head();
-        let clock = crate::clock::Clock::default();
         let means = Means {
             log: log.clone(),
             clock: clock.clone(),
