@@ -301,7 +301,7 @@ impl<P: ProcessManager> Process<P> {
 
     /// The stream of what the host tells an instance.
     fn bookkeeping(&self, instance: &str) -> String {
-        format!("{}-{instance}", self.manifest.name)
+        format!("process:{}-{instance}", self.manifest.name.replace('-', "."))
     }
 
     fn read(&mut self, event: &NewEvent) -> Result<()> {

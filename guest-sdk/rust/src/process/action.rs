@@ -272,7 +272,7 @@ enum Due {
 }
 
 impl Timer {
-    /// Due so long after what happened was recorded. The name has from 1 to 32 bytes.
+    /// Due so long after what happened was recorded. The name has from 1 to 32 bytes, without `:`.
     ///
     /// ```
     /// # use laterna_sdk::Timer;
@@ -283,7 +283,7 @@ impl Timer {
         Self { name: name.into(), due: Due::After(duration), every: None }
     }
 
-    /// Due at this moment: at once, if it has passed. The name has from 1 to 32 bytes.
+    /// Due at this moment: at once, if it has passed. The name has from 1 to 32 bytes, without `:`.
     ///
     /// ```
     /// # use laterna_sdk::{Timer, dates::Timestamp};
@@ -294,7 +294,7 @@ impl Timer {
         Self { name: name.into(), due: Due::At(moment), every: None }
     }
 
-    /// Due again each time so long has passed, until it is cancelled.
+    /// Due again each time so long has passed, a second at least, until it is cancelled.
     ///
     /// ```
     /// # use laterna_sdk::Timer;

@@ -155,9 +155,9 @@ pub struct Fired {
     pub due_at: Timestamp,
     /// The position of the event that it was set by.
     pub set_by: u64,
-    /// How often it was due, this time included, since it was set.
+    /// Counts up from 1, each time when it fires.
     pub occurrence: u64,
-    /// How many times it was due and did not fire, right before this one.
+    /// How often it was due since, and did not fire.
     pub missed: u64,
 }
 
@@ -175,7 +175,7 @@ pub struct Fired {
 pub struct Refused {
     /// The position of the event that led to the effect.
     pub position: u64,
-    /// The effect's place among those of the instance's turn, from 0.
+    /// The effect's place among what the instance appended, scheduled and cancelled in that turn, from 0.
     pub ordinal: u32,
     /// The stable code of the refusal: `wrong-expected-revision`, for example.
     pub code: String,
