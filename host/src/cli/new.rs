@@ -12,19 +12,48 @@ static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../guest-sdk/rust");
 /// The folder that the SDK is written into, beside the new crate.
 const SDK_FOLDER: &str = "laterna-sdk";
 
-/// The files of a new projection; `{{…}}` is filled in.
+/// The files of any new component; `{{…}}` is filled in.
 const FILES: &[(&str, &str)] = &[
-    ("Cargo.toml", include_str!("../../templates/projection/Cargo.toml")),
-    ("src/lib.rs", include_str!("../../templates/projection/src/lib.rs")),
-    (
-        "scenarios/orders_count_for_their_customer.yaml",
-        include_str!("../../templates/projection/scenarios/orders_count_for_their_customer.yaml"),
-    ),
-    ("README.md", include_str!("../../templates/projection/README.md")),
-    (".gitignore", include_str!("../../templates/projection/gitignore")),
+    ("Cargo.toml", include_str!("../../templates/Cargo.toml")),
+    (".gitignore", include_str!("../../templates/gitignore")),
 ];
 
-const PROFILE: &str = include_str!("../../templates/projection/profile.toml");
+const PROFILE: &str = include_str!("../../templates/profile.toml");
+
+/// A kind of component.
+struct Kind {
+    /// As people call it.
+    name: &'static str,
+    /// What is put behind a type's name that is taken.
+    suffix: &'static str,
+    /// Its files, besides those of any.
+    files: &'static [(&'static str, &'static str)],
+    has_scenarios: bool,
+}
+
+const PROJECTION: Kind = Kind {
+    name: "projection",
+    suffix: "Projection",
+    files: &[
+        ("src/lib.rs", include_str!("../../templates/projection/src/lib.rs")),
+        (
+            "scenarios/orders_count_for_their_customer.yaml",
+            include_str!("../../templates/projection/scenarios/orders_count_for_their_customer.yaml"),
+        ),
+        ("README.md", include_str!("../../templates/projection/README.md")),
+    ],
+    has_scenarios: true,
+};
+
+const PROCESS_MANAGER: Kind = Kind {
+    name: "process manager",
+    suffix: "Manager",
+    files: &[
+        ("src/lib.rs", include_str!("../../templates/process-manager/src/lib.rs")),
+        ("README.md", include_str!("../../templates/process-manager/README.md")),
+    ],
+    has_scenarios: false,
+};
 
 /// Begin a new component
 #[derive(clap::Args)]
@@ -36,11 +65,13 @@ pub struct New {
 #[derive(clap::Subcommand)]
 enum What {
     /// A crate that folds events into a read model, with a scenario that passes
-    Projection(Projection),
+    Projection(Component),
+    /// A crate that reacts to events with events and timers, with a test that passes
+    ProcessManager(Component),
 }
 
 #[derive(clap::Args)]
-struct Projection {
+struct Component {
     /// What the component, its crate and its folder are called
     name: String,
     /// The folder that the crate's folder is made in
@@ -53,13 +84,15 @@ struct Projection {
 
 impl New {
     pub fn run(self) -> Result<(), Failure> {
-        let What::Projection(projection) = self.what;
-        projection.make()
+        match self.what {
+            What::Projection(component) => component.make(&PROJECTION),
+            What::ProcessManager(component) => component.make(&PROCESS_MANAGER),
+        }
     }
 }
 
-impl Projection {
-    fn make(&self) -> Result<(), Failure> {
+impl Component {
+    fn make(&self, kind: &Kind) -> Result<(), Failure> {
         let name = &self.name;
         check_name(name)?;
         let folder = self.path.join(name);
@@ -75,28 +108,29 @@ impl Projection {
             template
                 .replace("{{name}}", name)
                 .replace("{{artifact}}", &name.replace('-', "_"))
-                .replace("{{type}}", &type_name(name))
+                .replace("{{type}}", &type_name(name, kind.suffix))
                 .replace("{{sdk}}", &sdk)
                 // One that stands in another workspace by chance is none of its members.
                 .replace("{{workspace}}", if is_member { "" } else { "\n[workspace]\n" })
                 .replace("{{profile}}\n", if is_member { "" } else { PROFILE })
         };
-        for (file, template) in FILES {
+        for (file, template) in FILES.iter().chain(kind.files) {
             write(&folder.join(file), fill(template).as_bytes())?;
         }
-        write(
-            &folder.join("scenarios/scenario.schema.json"),
-            format!("{:#}\n", crate::scenario::json_schema()).as_bytes(),
-        )?;
+        if kind.has_scenarios {
+            let schema = format!("{:#}\n", crate::scenario::json_schema());
+            write(&folder.join("scenarios/scenario.schema.json"), schema.as_bytes())?;
+        }
         let shown = if self.path == Path::new(".") { name.into() } else { self.path.join(name) };
-        println!("made the projection `{name}` in {}/\n\nNext:", shown.display());
+        println!("made the {} `{name}` in {}/\n\nNext:", kind.name, shown.display());
+        let enter = format!("cd {}", shown.display());
         let commands = [
-            (format!("cd {}", shown.display()), ""),
-            ("laterna test".to_owned(), "run its scenario, without a host"),
-            ("cargo test".to_owned(), "run its code natively"),
-            ("laterna build --watch --out DATA/components".to_owned(), "build it and drop it into a host on each save"),
+            (enter.as_str(), ""),
+            ("laterna test", "run its scenario, without a host"),
+            ("cargo test", "run its code natively"),
+            ("laterna build --watch --out DATA/components", "build it and drop it into a host on each save"),
         ];
-        for (command, what) in commands {
+        for (command, what) in commands.iter().filter(|(command, _)| kind.has_scenarios || *command != "laterna test") {
             println!("{}", format!("  {command:<46}{what}").trim_end());
         }
         Ok(())
@@ -229,28 +263,37 @@ fn check_name(name: &str) -> Result<(), Failure> {
 }
 
 /// `orders-by-customer` as the name of a type: `OrdersByCustomer`.
-fn type_name(name: &str) -> String {
+fn type_name(name: &str, suffix: &str) -> String {
     let mut type_name = String::new();
     for word in name.split(['-', '_']) {
         let mut letters = word.chars();
         type_name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         type_name.extend(letters);
     }
-    // What the template imports, and what it calls its own.
+    // What the templates import, and what they call their own.
     const TAKEN: &[&str] = &[
+        "Action",
         "Arguments",
         "Customer",
         "DefaultRow",
         "Deserialize",
+        "Duration",
         "Error",
         "Event",
+        "Happened",
+        "Key",
         "Manifest",
         "NamedQuery",
         "Option",
+        "Order",
         "ParameterType",
+        "ProcessManager",
+        "ProcessManifest",
         "Projection",
+        "Reminding",
         "Result",
         "Row",
+        "Serialize",
         "Shop",
         "Some",
         "None",
@@ -259,10 +302,12 @@ fn type_name(name: &str) -> String {
         "Store",
         "String",
         "Table",
+        "Timer",
+        "Turn",
         "Vec",
         "Box",
         "Default",
         "Clone",
     ];
-    if TAKEN.contains(&type_name.as_str()) { type_name + "Projection" } else { type_name }
+    if TAKEN.contains(&type_name.as_str()) { type_name + suffix } else { type_name }
 }

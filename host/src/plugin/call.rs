@@ -323,8 +323,9 @@ impl Plugin {
             .map(|(name, value)| fold::Argument { name: name.clone(), value: to_cell(value.into()) })
             .collect();
         let Folding::Projection(pre) = &self.pre else { return (database, Err(no_projection())) };
-        let (database, answered) = self
-            .call(pre, database, |component, store| component.laterna_plugin_fold().call_query(store, name, &arguments));
+        let (database, answered) = self.call(pre, database, |component, store| {
+            component.laterna_plugin_fold().call_query(store, name, &arguments)
+        });
         let answered = answered.and_then(|answered| match answered {
             Ok(json) if json.len() > self.limits.answer_bytes => {
                 let limit = self.limits.answer_bytes;

@@ -42,9 +42,7 @@ impl Plugin {
     /// # Errors
     /// What the component or the machine did wrong.
     pub fn react(&self, batch: &Batch, instances: &[Instance], turns: &[Turn]) -> Result<Vec<Reaction>, CallError> {
-        self.ask(|component, store| {
-            component.laterna_plugin_process().call_react(store, &batch.wit, instances, turns)
-        })
+        self.ask(|component, store| component.laterna_plugin_process().call_react(store, &batch.wit, instances, turns))
     }
 
     fn ask<T>(

@@ -111,7 +111,8 @@ impl<'c> Ledger<'c> {
     /// The instance that is called so, if there is one.
     pub(super) fn instance(&mut self, key: &str) -> Result<Option<&Instance>, Error> {
         if !self.instances.contains_key(key) {
-            let read = "SELECT state, began_position, began_at, changed_position, changed_at FROM instances WHERE key = ?1";
+            let read =
+                "SELECT state, began_position, began_at, changed_position, changed_at FROM instances WHERE key = ?1";
             let loaded = self.prepare(read)?.query_row([key], |row| {
                 let moment = |position: usize| -> Result<Moment, Error> {
                     Ok(Moment {
@@ -159,8 +160,7 @@ impl<'c> Ledger<'c> {
         if let Some(kept) = self.instances.get_mut(key) {
             kept.set(None);
         }
-        let mut names: BTreeSet<String> =
-            self.names("SELECT name FROM associations WHERE instance = ?1", key)?;
+        let mut names: BTreeSet<String> = self.names("SELECT name FROM associations WHERE instance = ?1", key)?;
         names.extend(self.associations.keys().filter(|(_, instance)| instance == key).map(|(name, _)| name.clone()));
         names.iter().try_for_each(|name| self.dissociate(key, name))?;
         let mut timers = self.names("SELECT name FROM timers WHERE instance = ?1", key)?;
@@ -286,13 +286,20 @@ impl<'c> Ledger<'c> {
             }
         }
         for Decided { instance, position, outcome, actions } in &self.decisions {
-            self.prepare("INSERT INTO decisions VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![instance, position.cast_signed(), outcome, actions])?;
+            self.prepare("INSERT INTO decisions VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+                instance,
+                position.cast_signed(),
+                outcome,
+                actions
+            ])?;
         }
         self.prepare("DELETE FROM laterna_outbox WHERE position <= ?1")?.execute([done.cast_signed()])?;
         for (position, instance, ordinal) in &self.outbox {
-            self.prepare("INSERT INTO laterna_outbox VALUES (?1, ?2, ?3)")?
-                .execute(params![position.cast_signed(), instance, ordinal.cast_signed()])?;
+            self.prepare("INSERT INTO laterna_outbox VALUES (?1, ?2, ?3)")?.execute(params![
+                position.cast_signed(),
+                instance,
+                ordinal.cast_signed()
+            ])?;
         }
         Ok(())
     }

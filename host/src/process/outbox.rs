@@ -177,7 +177,8 @@ fn entries(
     let mut trigger: Option<(StoredEvent, usize)> = None;
     for due in due {
         if trigger.as_ref().is_none_or(|(event, _)| event.position != due.position) {
-            let event = reader.event_at(due.position)?.ok_or_else(|| log::Error::NotStored("it ends too early".to_owned()))?;
+            let event =
+                reader.event_at(due.position)?.ok_or_else(|| log::Error::NotStored("it ends too early".to_owned()))?;
             let depth = depth(reader, &event, means.options.causation_depth)?;
             trigger = Some((event, depth));
         }
@@ -188,7 +189,13 @@ fn entries(
         let fault = registry.admit(&effect.stream, None, &mut new).or_else(|| means.barred(&new, *depth));
         let told = RawValue::from_string(serde_json::to_string(&effect)?)?;
         let refused = refused(process, module, event, instance, ordinal, told);
-        entries.push(Entry { stream: effect.stream, expected: expected(effect.expected), event: new, fault, otherwise: refused });
+        entries.push(Entry {
+            stream: effect.stream,
+            expected: expected(effect.expected),
+            event: new,
+            fault,
+            otherwise: refused,
+        });
     }
     Ok(entries)
 }

@@ -112,7 +112,8 @@ impl Reactor {
                 if !ids::is_key(name) {
                     let limit = ids::KEY_BYTES;
                     let name = name.escape_debug();
-                    let message = format!("its key `{name}` is none: a key has 1 to {limit} bytes, without control characters");
+                    let message =
+                        format!("its key `{name}` is none: a key has 1 to {limit} bytes, without control characters");
                     return Err(Verdict::Failed { position: batch.position(place), message }.into());
                 }
             }
@@ -163,7 +164,8 @@ impl Reactor {
     /// the first event that is to be planned again.
     fn carry_out(&self, read: &Read<'_>, plan: Vec<Planned>, ledger: &mut Ledger<'_>) -> Result<usize, CallError> {
         let mut reactions = self.ask(read, &plan, ledger)?.into_iter().peekable();
-        let (first, behind) = (plan.first().map_or(0, |(place, _)| *place), plan.last().map_or(0, |(place, _)| place + 1));
+        let (first, behind) =
+            (plan.first().map_or(0, |(place, _)| *place), plan.last().map_or(0, |(place, _)| place + 1));
         let mut turn = 0_u32;
         for (place, instances) in plan {
             // The first one finds those that it found a moment ago.
@@ -235,7 +237,9 @@ impl Reactor {
             Outcome::Unchanged if ledger.instance(instance).map_err(machine)?.is_none() => {
                 let sets = |action: &wit::Action| matches!(action, wit::Action::Schedule(_));
                 if !associate.is_empty() || actions.iter().any(sets) {
-                    return Err(forbidden("it associates names with an instance, or sets a timer of it, that has no state"));
+                    return Err(forbidden(
+                        "it associates names with an instance, or sets a timer of it, that has no state",
+                    ));
                 }
                 "unchanged"
             }
@@ -317,9 +321,7 @@ impl Read<'_> {
 /// A verdict that names no event names this one.
 fn at(position: u64, error: CallError) -> CallError {
     match error {
-        CallError::Verdict(Verdict::Forbidden(message)) => {
-            Verdict::Failed { position: Some(position), message }.into()
-        }
+        CallError::Verdict(Verdict::Forbidden(message)) => Verdict::Failed { position: Some(position), message }.into(),
         other => other,
     }
 }

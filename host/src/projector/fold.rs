@@ -345,8 +345,7 @@ impl Folder {
             self.session = Some(session);
             return Err(Failed::machine(&error));
         }
-        let (mut session, applied) =
-            if goes_on.is_empty() { (session, Ok(())) } else { self.apply(&goes_on, session) };
+        let (mut session, applied) = if goes_on.is_empty() { (session, Ok(())) } else { self.apply(&goes_on, session) };
         let outcome = match applied {
             Ok(()) => aside
                 .iter()

@@ -107,8 +107,9 @@ impl RejectError {
                 "not-a-component"
             }
             Self::Load(LoadError::Imports(_)) => "foreign-imports",
-            Self::Load(LoadError::Exports | LoadError::NoStore | LoadError::Contract(_))
-            | Self::OtherWorld(..) => "wrong-world",
+            Self::Load(LoadError::Exports | LoadError::NoStore | LoadError::Contract(_)) | Self::OtherWorld(..) => {
+                "wrong-world"
+            }
             Self::Load(LoadError::Describe(_) | LoadError::Manifest(_)) | Self::StepTwice { .. } => "bad-manifest",
 
             Self::Schema(_) => "bad-schema",

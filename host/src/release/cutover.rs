@@ -1,8 +1,8 @@
 //! The moment when another release serves: one pointer flips, at a position not behind the one that served.
 
-use super::process;
 use super::Error;
 use super::machine::{Event, State};
+use super::process;
 use super::retire::kept_behind;
 use super::serving::Serving;
 use super::steward::{AGAIN, Happening, Steward};

@@ -109,7 +109,9 @@ impl Steward {
         patience: Duration,
     ) -> Result<Option<u64>, store::Error> {
         let deadline = Instant::now() + patience;
-        let Some(_held) = green.running.hold(deadline.saturating_duration_since(Instant::now())) else { return Ok(None) };
+        let Some(_held) = green.running.hold(deadline.saturating_duration_since(Instant::now())) else {
+            return Ok(None);
+        };
         let record = component.release(green.release);
         let begins = record.and_then(|record| component.beginning(record, &green.plugin).ok()).flatten();
         let before = component.in_state(|state| state == State::Live).and_then(Record::acts_behind);
@@ -124,7 +126,12 @@ impl Steward {
             let now_us = self.parts.means.clock.now_us();
             let overdue = clockwork::hold_overdue(&green.store, blue.map(|(blue, _)| &blue.store), behind, now_us)?;
             if overdue > 0 {
-                tracing::warn!(component = component.name, release = green.release, overdue, "timers that were due before it served wait for a yes");
+                tracing::warn!(
+                    component = component.name,
+                    release = green.release,
+                    overdue,
+                    "timers that were due before it served wait for a yes"
+                );
             }
         }
         Ok(Some(behind))

@@ -124,7 +124,7 @@ impl NewEvent {
     }
 
     /// Writes it behind the others of a batch.
-    pub(super) fn write(&self, position: u64, revision: u64, bytes: &mut Vec<u8>) -> Head {
+    pub(crate) fn write(&self, position: u64, revision: u64, bytes: &mut Vec<u8>) -> Head {
         let recorded_at_us = self.recorded_at_us.unwrap_or(FIRST_RECORDED_US + position as i64 * 1_000_000);
         let recorded = crate::dates::Timestamp::from_microsecond(recorded_at_us);
         let recorded = recorded.map_or_else(|_| String::new(), |at| format!("{at:.6}"));

@@ -146,3 +146,148 @@ impl Done {
         }
     }
 }
+
+#[cfg(all(test, feature = "native", not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::bindings::process::exports::laterna::plugin::process::Guest as _;
+    use crate::native::NewEvent;
+    use crate::{Json, Key, ProcessManifest, json};
+    use serde::{Deserialize, Serialize};
+
+    struct Counter;
+
+    #[derive(Deserialize)]
+    enum Step {
+        Added { to: Vec<String>, cents: i64 },
+        Asked { to: Vec<String> },
+        Closed { to: Vec<String> },
+    }
+
+    #[derive(Serialize)]
+    enum Counted {
+        Reached { cents: i64 },
+    }
+
+    #[derive(Default, Serialize, Deserialize)]
+    struct Sum {
+        cents: i64,
+    }
+
+    impl ProcessManager for Counter {
+        type Event = Step;
+        type State = Sum;
+
+        fn manifest() -> ProcessManifest {
+            ProcessManifest::new("counter", "1.0.0")
+        }
+
+        fn correlate(step: &Step, _: &Event<'_>) -> Vec<Key> {
+            let (Step::Added { to, .. } | Step::Asked { to } | Step::Closed { to }) = step;
+            to.iter().map(Key::starts).collect()
+        }
+
+        fn react(sum: &mut Sum, turn: &Turn<'_, Step>) -> Result<Vec<Action>> {
+            match turn.event() {
+                Some(Step::Added { cents, .. }) if *cents < 0 => Err(Error::new("less than nothing")),
+                Some(Step::Added { cents, .. }) => {
+                    sum.cents += cents;
+                    Ok(vec![Action::append("sums", &Counted::Reached { cents: sum.cents })])
+                }
+                Some(Step::Closed { .. }) => Ok(vec![Action::End]),
+                Some(Step::Asked { .. }) | None => Ok(vec![]),
+            }
+        }
+    }
+
+    fn event(event_type: &str, data: Json) -> NewEvent {
+        NewEvent::new("steps", event_type, data)
+    }
+
+    fn batch(events: &[NewEvent]) -> wit::Batch {
+        let mut batch = wit::Batch { heads: Vec::new(), bytes: Vec::new() };
+        for (position, event) in (1..).zip(events) {
+            batch.heads.extend(event.write(position, 0, &mut batch.bytes));
+        }
+        batch
+    }
+
+    fn instance(key: &str, state: Option<&str>) -> wit::Instance {
+        wit::Instance { key: key.into(), state: state.map(str::to_owned) }
+    }
+
+    /// The outcome of each turn that needs a reaction.
+    fn outcomes(reactions: &[wit::Reaction]) -> Vec<(u32, String)> {
+        let outcome = |outcome: &wit::Outcome| match outcome {
+            wit::Outcome::Unchanged => "unchanged".to_owned(),
+            wit::Outcome::Became(state) => state.clone(),
+            wit::Outcome::Ended => "ended".to_owned(),
+        };
+        reactions.iter().map(|reaction| (reaction.turn, outcome(&reaction.outcome))).collect()
+    }
+
+    #[test]
+    fn the_state_after_one_turn_is_that_before_the_next() {
+        // given: two instances, one of which begins
+        let events = [
+            event("Added", json!({ "to": ["ann", "bob"], "cents": 5 })),
+            event("Asked", json!({ "to": ["ann"] })),
+            event("Added", json!({ "to": ["ann"], "cents": 0 })),
+            event("Closed", json!({ "to": ["ann"] })),
+            event("Added", json!({ "to": ["ann"], "cents": 7 })),
+        ];
+        let turns = [(0, 0), (0, 1), (1, 0), (2, 0), (3, 0), (4, 0)];
+        // when
+        let reactions = ExportedProcessManager::<Counter>::react(
+            batch(&events),
+            vec![instance("ann", Some(r#"{"cents":1}"#)), instance("bob", None)],
+            turns.map(|(event, instance)| wit::Turn { event, instance }).to_vec(),
+        );
+        // then: who is asked does nothing, a state that stays is not told again, and who ended begins anew
+        let expected =
+            [(0, r#"{"cents":6}"#), (1, r#"{"cents":5}"#), (3, "unchanged"), (4, "ended"), (5, r#"{"cents":7}"#)];
+        let reactions = reactions.expect("they react");
+        assert_eq!(outcomes(&reactions), expected.map(|(turn, outcome)| (turn, outcome.to_owned())));
+        assert_eq!(reactions.iter().map(|reaction| reaction.actions.len()).collect::<Vec<_>>(), [1, 1, 1, 0, 1]);
+    }
+
+    #[test]
+    fn an_instance_that_begins_is_there_even_if_it_knows_nothing() {
+        let reactions = ExportedProcessManager::<Counter>::react(
+            batch(&[event("Asked", json!({ "to": ["ann"] }))]),
+            vec![instance("ann", None)],
+            vec![wit::Turn { event: 0, instance: 0 }],
+        );
+        assert_eq!(outcomes(&reactions.expect("it reacts")), [(0, r#"{"cents":0}"#.to_owned())]);
+    }
+
+    #[test]
+    fn keys_come_in_the_order_of_the_events_and_timers_have_none() {
+        let events = [
+            event("Asked", json!({ "to": ["bob", "ann"] })),
+            event(FIRED, json!({ "instance": "ann" })),
+            event("Asked", json!({ "to": ["cat"] })),
+        ];
+        let keys = ExportedProcessManager::<Counter>::correlate(batch(&events)).expect("they have keys");
+        let keys: Vec<(u32, &str, bool)> = keys.iter().map(|key| (key.event, key.name.as_str(), key.starts)).collect();
+        assert_eq!(keys, [(0, "bob", true), (0, "ann", true), (2, "cat", true)]);
+    }
+
+    #[test]
+    fn what_cannot_be_reacted_to_is_told_with_its_position() {
+        let events = [event("Asked", json!({ "to": [] })), event("Added", json!({ "to": ["ann"], "cents": -1 }))];
+        let turn = wit::Turn { event: 1, instance: 0 };
+        let told = |state| {
+            let failed = ExportedProcessManager::<Counter>::react(
+                batch(&events),
+                vec![instance("ann", state)],
+                vec![turn.clone()],
+            );
+            failed.map_err(|failure| (failure.position, failure.message)).map(|_| ())
+        };
+        assert_eq!(told(None), Err((Some(2), "less than nothing".to_owned())));
+        let (position, message) = told(Some("5")).expect_err("that is no state");
+        assert_eq!(position, Some(2));
+        assert!(message.starts_with("the state of the instance `ann` is not as expected: "), "{message}");
+    }
+}

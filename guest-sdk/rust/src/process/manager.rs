@@ -45,8 +45,10 @@ use serde::de::DeserializeOwned;
 ///     }
 ///
 ///     fn correlate(event: &Shop, _: &Event<'_>) -> Vec<Key> {
-///         let (Shop::OrderPlaced { order_id } | Shop::OrderPaid { order_id }) = event;
-///         vec![Key::starts(order_id)]
+///         match event {
+///             Shop::OrderPlaced { order_id } => vec![Key::starts(order_id)],
+///             Shop::OrderPaid { order_id } => vec![Key::finds(order_id)],
+///         }
 ///     }
 ///
 ///     fn react(order: &mut Order, turn: &Turn<'_, Shop>) -> Result<Vec<Action>> {
