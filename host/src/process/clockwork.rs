@@ -271,6 +271,7 @@ fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error
 
 /// When the next one is due.
 fn next(connection: &rusqlite::Connection) -> Result<Option<i64>, Error> {
-    let mut statement = connection.prepare_cached(&format!("SELECT due_at FROM timers t WHERE {FREED} ORDER BY due_at LIMIT 1"))?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT due_at FROM timers t WHERE {FREED} ORDER BY due_at LIMIT 1"))?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?)
 }

@@ -1,5 +1,6 @@
 //! What an instance did about an event, as it is kept: a JSON array of actions.
 
+use super::{ids, streams};
 use crate::log::StoredEvent;
 use crate::plugin::process as wit;
 use crate::plugin::{Verdict, Visibility, rfc3339};
@@ -7,7 +8,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use super::{ids, streams};
 use std::collections::BTreeSet;
 
 /// An action, as it is kept.
@@ -116,7 +116,10 @@ impl Effect {
             return Err(format!("it appends to a stream whose name has {} bytes; 1 to 255 are allowed", stream.len()));
         }
         if streams::is_reserved(&stream) {
-            return Err(format!("it appends to `{stream}`: streams that begin with `{}` are Laterna's own", streams::STREAMS));
+            return Err(format!(
+                "it appends to `{stream}`: streams that begin with `{}` are Laterna's own",
+                streams::STREAMS
+            ));
         }
         if schema_version == 0 {
             return Err(format!("it appends {event_type} in version 0: versions count from 1"));

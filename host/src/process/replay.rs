@@ -86,7 +86,11 @@ impl Replay {
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
         let counted = [
-            (self.missing.count, "effect that was done and it does not decide", "effects that were done and it does not decide"),
+            (
+                self.missing.count,
+                "effect that was done and it does not decide",
+                "effects that were done and it does not decide",
+            ),
             (self.new.count, "effect that was not done", "effects that were not done"),
             (self.different.count, "effect that it decides otherwise", "effects that it decides otherwise"),
             (self.overdue.count, "timer that is overdue", "timers that are overdue"),
@@ -157,7 +161,8 @@ fn what_is_decided<E: From<store::Error> + From<log::Error>>(
             if looked % LOOK == 0 {
                 go_on()?;
             }
-            let done = reader.by_id("", &ids::effect(asked.process, position, ordinal, &instance))?.map(|event| told(&event));
+            let done =
+                reader.by_id("", &ids::effect(asked.process, position, ordinal, &instance))?.map(|event| told(&event));
             let is_decided = told_of(&effect);
             let kind = match &done {
                 None => &mut replay.new,

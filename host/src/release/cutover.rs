@@ -50,7 +50,10 @@ impl Steward {
         }
         let held = blue.running.hold(patience);
         let position = blue.store.progress().applied;
-        if held.is_none() || !self.reaches(&green, position, patience) || !blue.has_done(position, patience, &self.runtime) {
+        if held.is_none()
+            || !self.reaches(&green, position, patience)
+            || !blue.has_done(position, patience, &self.runtime)
+        {
             drop(held);
             return Ok(self.try_again(name, release, attempts));
         }
