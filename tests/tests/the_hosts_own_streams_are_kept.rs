@@ -10,7 +10,7 @@ fn cloud_event(client: &Client, media_type: &str, event: &Value) -> Answer {
 }
 
 fn refused(answer: &Answer) {
-    let body = answer.refused(403, "reserved-stream");
+    let body = answer.refused(403, "reserved-name");
     assert_eq!(body["stream"], OWN);
     assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("`process:`")), "{body}");
 }
@@ -48,6 +48,9 @@ fn nobody_speaks_in_the_hosts_name() {
     ];
     refused(&server.send("/events", &attributes, b"{}"));
     refused(&server.delete(&format!("/streams/{OWN}")));
+    // Nor does anybody take an id away from what a process is to do.
+    let taken = json!([{ "id": "process:order-payment:1.0:7", "type": "PaymentReceived" }]);
+    server.post("/streams/a/events", &json!({ "events": taken })).refused(403, "reserved-name");
     assert_eq!(server.get("/events").position(), 0);
 
     // Streams that are only called alike are everybody's.

@@ -5,7 +5,7 @@ use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::log::{Expected, NewEvent, StoredEvent, is_time};
 use crate::plugin::batch::rfc3339;
-use crate::process::streams::{STREAMS, is_reserved};
+use crate::process::ids::{RESERVED, is_reserved};
 use base64::Engine;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -97,7 +97,7 @@ impl ImportLine {
         }
         // A history comes with what Laterna told in it.
         check_name("stream", Some(&self.stream))?;
-        let event = event.check(caller, event_bytes)?;
+        let event = event.read(caller, event_bytes)?;
         let event = NewEvent { source, content_type, data, ..event };
         check_size(&event, event_bytes)?;
         Ok((self.stream, event))
@@ -110,6 +110,11 @@ impl OfferedEvent {
     /// # Errors
     /// What is wrong with it.
     pub fn check(self, caller: &Caller, event_bytes: usize) -> Result<NewEvent, Problem> {
+        check_reserved("id", self.id.as_deref().unwrap_or_default())?;
+        self.read(caller, event_bytes)
+    }
+
+    fn read(self, caller: &Caller, event_bytes: usize) -> Result<NewEvent, Problem> {
         check_name("type", Some(&self.event_type))?;
         check_name("id", self.id.as_deref())?;
         check_name("correlation_id", self.correlation_id.as_deref())?;
@@ -180,21 +185,21 @@ fn check_source(source: String, id: Option<&str>, own_source: &str) -> Result<St
 /// It cannot, or is not.
 pub fn check_stream(stream: &str) -> Result<(), Problem> {
     check_name("stream", Some(stream))?;
-    check_reserved(stream)
+    check_reserved("stream", stream)
 }
 
-/// Makes sure that a stream is not one of Laterna's own.
+/// Makes sure that a stream, or an event's id, is not one of Laterna's own.
 ///
 /// # Errors
 /// It is.
-pub fn check_reserved(stream: &str) -> Result<(), Problem> {
-    if !is_reserved(stream) {
+pub fn check_reserved(what: &str, name: &str) -> Result<(), Problem> {
+    if !is_reserved(name) {
         return Ok(());
     }
     let detail = format!(
-        "`{stream}` is Laterna's own: streams whose names begin with `{STREAMS}` hold what it tells processes. Append to another stream."
+        "the {what} `{name}` is Laterna's own: names that begin with `{RESERVED}` are for what processes do and are told. Choose another one."
     );
-    Err(Problem::new(Code::ReservedStream, detail).with("stream", stream))
+    Err(Problem::new(Code::ReservedName, detail).with(what, name))
 }
 
 /// Makes sure that something can be called so.

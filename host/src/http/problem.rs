@@ -34,7 +34,7 @@ pub enum Code {
     /// A stream takes no more events.
     StreamClosed,
     /// A stream is Laterna's own.
-    ReservedStream,
+    ReservedName,
     /// There is no such stream.
     StreamNotFound,
     /// There is no such projection.
@@ -113,7 +113,7 @@ impl Code {
         Self::IdConflict,
         Self::WrongExpectedRevision,
         Self::StreamClosed,
-        Self::ReservedStream,
+        Self::ReservedName,
         Self::StreamNotFound,
         Self::ProjectionNotFound,
         Self::ProjectionNotLive,
@@ -184,7 +184,7 @@ impl Code {
                 ("wrong-expected-revision", StatusCode::CONFLICT, "The stream is not as expected")
             }
             Self::StreamClosed => ("stream-closed", StatusCode::GONE, "The stream is closed"),
-            Self::ReservedStream => ("reserved-stream", StatusCode::FORBIDDEN, "The stream is Laterna's own"),
+            Self::ReservedName => ("reserved-name", StatusCode::FORBIDDEN, "The name is Laterna's own"),
             Self::StreamNotFound => ("stream-not-found", StatusCode::NOT_FOUND, "There is no such stream"),
             Self::ProjectionNotFound => ("projection-not-found", StatusCode::NOT_FOUND, "There is no such projection"),
             Self::ProjectionNotLive => {

@@ -128,7 +128,7 @@ pub async fn close(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    check_reserved(&stream)?;
+    check_reserved("stream", &stream)?;
     let (name, sight) = (stream.clone(), caller.sight());
     let seen = app.host.log.read(move |reader| Ok((reader.sees_any(&name, &sight)?, reader.sees_all(&name, &sight)?)));
     let (sees_any, sees_all) = seen.await?;

@@ -115,10 +115,10 @@ impl Effect {
         if !(1..=255).contains(&stream.len()) {
             return Err(format!("it appends to a stream whose name has {} bytes; 1 to 255 are allowed", stream.len()));
         }
-        if streams::is_reserved(&stream) {
+        if ids::is_reserved(&stream) {
             return Err(format!(
                 "it appends to `{stream}`: streams that begin with `{}` are Laterna's own",
-                streams::STREAMS
+                ids::RESERVED
             ));
         }
         if schema_version == 0 {

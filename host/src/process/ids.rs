@@ -2,6 +2,10 @@
 //!
 //! An id says who did what: one process, instance, position and ordinal has one id, and the log stores one event under it, ever.
 
+/// What ids and streams begin with that are Laterna's own. Nobody else appends under them, or a process would take for true what never was,
+/// or for done what was not. An import brings them along: a history is one with what processes did and were told in it.
+pub const RESERVED: &str = "process:";
+
 /// Bytes of an instance's key, or of a name that it is found by: so that an id has 255 at most.
 pub const KEY_BYTES: usize = 100;
 
@@ -11,13 +15,13 @@ pub const TIMER_BYTES: usize = 32;
 /// The id of an effect: of the event that is appended, or of the one that tells that it was refused.
 #[must_use]
 pub fn effect(process: &str, position: u64, ordinal: usize, instance: &str) -> String {
-    format!("{process}:{position}.{ordinal}:{instance}")
+    format!("{RESERVED}{process}:{position}.{ordinal}:{instance}")
 }
 
 /// What an effect's id says: the position of the event that led to it, its ordinal, and its instance.
 #[must_use]
 pub fn parse_effect<'i>(process: &str, id: &'i str) -> Option<(u64, usize, &'i str)> {
-    let (place, instance) = id.strip_prefix(process)?.strip_prefix(':')?.split_once(':')?;
+    let (place, instance) = id.strip_prefix(RESERVED)?.strip_prefix(process)?.strip_prefix(':')?.split_once(':')?;
     let (position, ordinal) = place.split_once('.')?;
     Some((position.parse().ok()?, ordinal.parse().ok()?, instance))
 }
@@ -26,13 +30,19 @@ pub fn parse_effect<'i>(process: &str, id: &'i str) -> Option<(u64, usize, &'i s
 #[must_use]
 pub fn effects(process: &str) -> (String, String) {
     // What follows on the digits.
-    (format!("{process}:0"), format!("{process}::"))
+    (format!("{RESERVED}{process}:0"), format!("{RESERVED}{process}::"))
 }
 
 /// The id of the event by which a timer fires.
 #[must_use]
 pub fn timer(process: &str, set_by: u64, due_us: i64, name: &str, instance: &str) -> String {
-    format!("{process}:t{set_by}.{due_us}:{name}:{instance}")
+    format!("{RESERVED}{process}:t{set_by}.{due_us}:{name}:{instance}")
+}
+
+/// Whether a stream or an id is Laterna's own.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with(RESERVED)
 }
 
 /// Whether an instance may be called so, or found by it.
@@ -55,7 +65,7 @@ mod tests {
     #[test]
     fn an_effect_is_told_by_its_id() {
         let id = effect("order-payment", 17, 2, "order:1042");
-        assert_eq!(id, "order-payment:17.2:order:1042");
+        assert_eq!(id, "process:order-payment:17.2:order:1042");
         assert_eq!(parse_effect("order-payment", &id), Some((17, 2, "order:1042")));
         assert_eq!(parse_effect("order", &id), None);
         let timer = timer("order-payment", 17, 1, "payment", "order:1042");

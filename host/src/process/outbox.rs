@@ -265,7 +265,7 @@ fn depth(reader: &mut Reader, event: &StoredEvent, limit: usize) -> Result<usize
         };
         let Some(cause) = cause else { return Ok(depth) };
         let waited_us = event.recorded_at_us.saturating_sub(cause.recorded_at_us);
-        if event.event_type == TIMER_FIRED && streams::is_reserved(&event.stream) && waited_us >= WAITED_US {
+        if event.event_type == TIMER_FIRED && ids::is_reserved(&event.stream) && waited_us >= WAITED_US {
             return Ok(depth);
         }
         event = cause;

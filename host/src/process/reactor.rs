@@ -128,7 +128,7 @@ impl Reactor {
 
     /// What Laterna itself tells a process manager; `None` for any other event.
     fn told(&self, event: &Envelope<'_>) -> Option<Meaning> {
-        if !streams::is_reserved(event.stream) {
+        if !ids::is_reserved(event.stream) {
             return None;
         }
         if !streams::is_in(&self.streams, event.stream) {

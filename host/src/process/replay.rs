@@ -239,7 +239,7 @@ fn told_of(effect: &Effect) -> Value {
 
 /// What was done, in the same words.
 fn told(event: &StoredEvent) -> Value {
-    if event.event_type == EFFECT_REFUSED && streams::is_reserved(&event.stream) {
+    if event.event_type == EFFECT_REFUSED && ids::is_reserved(&event.stream) {
         let refused: Option<EffectRefused> = serde_json::from_slice(&event.data).ok();
         return refused.and_then(|refused| serde_json::from_str(refused.effect.get()).ok()).unwrap_or_default();
     }

@@ -1,24 +1,14 @@
 //! The streams in which Laterna itself tells processes what they cannot know from anybody else.
 //!
-//! They hold timers that are due, and effects that the log refused: internal events of the module that the process belongs to. Nobody
-//! appends to them or closes them from outside, or a process would take for true what never was. An import brings them along: a
-//! history is one with what was told in it.
+//! They hold timers that are due, and effects that the log refused: internal events of the module that the process belongs to.
 
+use super::ids::RESERVED;
 use crate::log::category;
-
-/// What their names begin with.
-pub const STREAMS: &str = "process:";
-
-/// Whether a stream is one of them.
-#[must_use]
-pub fn is_reserved(stream: &str) -> bool {
-    stream.starts_with(STREAMS)
-}
 
 /// The category of the streams in which a process is told something: one of its own, since a category ends at the first `-`.
 #[must_use]
 pub fn of(process: &str) -> String {
-    format!("{STREAMS}{}", process.replace('-', "."))
+    format!("{RESERVED}{}", process.replace('-', "."))
 }
 
 /// The stream in which an instance is told something.

@@ -1,6 +1,6 @@
 //! An event of the log from the attributes and the data of a CloudEvent.
 
-use super::super::event_json::{check_json, check_name, check_size, check_stream, check_time};
+use super::super::event_json::{check_json, check_name, check_reserved, check_size, check_stream, check_time};
 use super::super::problem::Problem;
 use super::attributes::{ADDED, Attributes, bad, check_uri_reference, is_absolute_uri, shown};
 use super::media_type::{is_json, is_media_type, is_utf_8, stored};
@@ -84,6 +84,9 @@ pub fn event(mut attributes: Attributes, data: Data<'_>, rules: Rules<'_>) -> Re
         data,
         metadata: metadata.into(),
     };
+    if event.source.is_empty() {
+        check_reserved("id", event.id.as_deref().unwrap_or_default())?;
+    }
     check_size(&event, rules.event_bytes)?;
     Ok((stream, event))
 }
