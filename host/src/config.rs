@@ -190,6 +190,9 @@ pub struct Settings {
     /// Events that a release may set aside, where its component parks; beyond it the projection halts [default: 1000]
     #[arg(long, env = "LATERNA_PARKED_EVENTS")]
     pub parked_events: Option<u64>,
+    /// Instances of a process manager that one event may concern; beyond it the event cannot be applied [default: 10000]
+    #[arg(long, env = "LATERNA_REACH")]
+    pub reach: Option<usize>,
     /// How many events may lead to an effect of a process manager, one by another; the next one is refused [default: 50]
     #[arg(long, env = "LATERNA_CAUSATION_DEPTH")]
     pub causation_depth: Option<usize>,
@@ -399,6 +402,7 @@ impl Settings {
                 memory_bytes: self.memory_bytes.unwrap_or(plugin.memory_bytes),
                 fuel: self.fuel.unwrap_or(plugin.fuel),
                 answer_bytes,
+                reach: self.reach.unwrap_or(plugin.reach),
             },
             store: store::Limits {
                 pages: self.store_pages.unwrap_or(store.pages),

@@ -58,7 +58,7 @@ fn refused(file: &Path, is_json: bool, failure: Failure) -> Failure {
 /// What it is, and what it is compared with.
 fn head(plan: &Value) -> String {
     let [name, version, kind, module] = ["name", "version", "kind", "module"].map(|member| show::cell(&plan[member]));
-    let article = if kind == "upcaster" { "an" } else { "a" };
+    let (article, kind) = (if kind == "upcaster" { "an" } else { "a" }, kind.replace('-', " "));
     let of = if module.is_empty() { String::new() } else { format!(" of module {module}") };
     let against = match &plan["against"] {
         Value::Null => "none of it serves yet".to_owned(),
@@ -73,7 +73,11 @@ fn lines(plan: &Value) -> Vec<(&'static str, Vec<String>)> {
     let retires = list(&plan["retires"])
         .iter()
         .map(|retired| format!("release {}: {}", retired["release"], show::cell(&retired["reason"])));
-    let of_kind = if plan["kind"] == "upcaster" { upcaster(plan) } else { projection(plan) };
+    let of_kind = match plan["kind"].as_str() {
+        Some("upcaster") => upcaster(plan),
+        Some("process-manager") => process_manager(plan),
+        _ => projection(plan),
+    };
     of_kind.into_iter().chain([("then", then), ("retires", or(retires.collect(), "nothing"))]).collect()
 }
 
@@ -85,6 +89,18 @@ fn upcaster(plan: &Value) -> Vec<(&'static str, Vec<String>)> {
     });
     let feeds = list(&plan["feeds"]).iter().map(show::cell).collect();
     vec![("upcasts", steps.collect()), ("rebuilds", or(feeds, "nothing"))]
+}
+
+/// Its read model is the same for all of them, so that nothing is said of it.
+fn process_manager(plan: &Value) -> Vec<(&'static str, Vec<String>)> {
+    let product = |sign: &str, product: &Value| {
+        format!("{sign} {}: {}", show::cell(&product["type"]), show::cell(&product["why"]))
+    };
+    let newly = list(&plan["produces_newly"]).iter().map(|newly| product("+", newly));
+    let no_longer = list(&plan["produces_no_longer"]).iter().map(|no_longer| product("-", no_longer));
+    let produces = or(newly.chain(no_longer).collect(), "the same as before");
+    let lines = projection(plan).into_iter().filter(|(name, _)| *name != "readers");
+    std::iter::once(("produces", produces)).chain(lines).collect()
 }
 
 fn projection(plan: &Value) -> Vec<(&'static str, Vec<String>)> {

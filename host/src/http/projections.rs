@@ -152,7 +152,7 @@ pub async fn summary(
     Ok(json!({
         "name": component.name,
         "module": component.module,
-        "kind": if component.upcaster.is_some() { "upcaster" } else { "projection" },
+        "kind": component.kind(),
         "live": live,
         "building": building,
         "warm": warm.next(),

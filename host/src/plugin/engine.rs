@@ -18,13 +18,21 @@ pub struct Limits {
     /// Fuel of one call, whether it carries one event or ten thousand: about one unit for an instruction of WebAssembly;
     /// SQLite's steps, host calls and bytes are charged to it too.
     pub fuel: u64,
-    /// Bytes that a query may answer, to the component from SQL, or by it to a person.
+    /// Bytes that a query may answer, to the component from SQL, or by it to a person; and of the state of an instance.
     pub answer_bytes: usize,
+    /// Instances of a process manager that one event may concern.
+    pub reach: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { component_bytes: 64 << 20, memory_bytes: 64 << 20, fuel: 4_000_000_000, answer_bytes: 16 << 20 }
+        Self {
+            component_bytes: 64 << 20,
+            memory_bytes: 64 << 20,
+            fuel: 4_000_000_000,
+            answer_bytes: 16 << 20,
+            reach: 10_000,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an instance did about an event, as it is kept: a JSON array of actions.
 
-use super::{ids, streams};
+use super::ids;
 use crate::log::StoredEvent;
 use crate::plugin::process as wit;
 use crate::plugin::{Verdict, Visibility, rfc3339};

@@ -39,7 +39,12 @@ pub(super) struct Ledger<'c> {
     timers: BTreeMap<(String, String), Kept<Timer>>,
     decisions: Vec<Decided>,
     outbox: Vec<(u64, String, usize)>,
+    /// Bytes of states and actions that are held, about.
+    bytes: usize,
 }
+
+/// Bytes beyond which a ledger is written before its batch ends.
+const LARGE: usize = 64 << 20;
 
 /// Something that a row of the store holds, as it stands now.
 struct Kept<T> {
@@ -105,7 +110,13 @@ impl<'c> Ledger<'c> {
             timers: BTreeMap::new(),
             decisions: Vec::new(),
             outbox: Vec::new(),
+            bytes: 0,
         }
+    }
+
+    /// It holds so much that it is better written.
+    pub(super) fn is_large(&self) -> bool {
+        self.bytes > LARGE
     }
 
     /// The instance that is called so, if there is one.
@@ -122,13 +133,26 @@ impl<'c> Ledger<'c> {
                 };
                 Ok(Instance { state: row.get(0)?, began: moment(1)?, changed: moment(3)? })
             });
-            self.instances.insert(key.to_owned(), Kept::loaded(loaded.optional()?));
+            let loaded: Option<Instance> = loaded.optional()?;
+            self.bytes += loaded.as_ref().map_or(0, |instance| instance.state.len());
+            self.instances.insert(key.to_owned(), Kept::loaded(loaded));
         }
         Ok(self.instances.get(key).and_then(|kept| kept.now.as_ref()))
     }
 
-    /// The instances that are found by a name, in the order of their keys.
-    pub(super) fn found(&mut self, name: &str) -> Result<BTreeSet<String>, Error> {
+    /// The instances that are found by a name, in the order of their keys; of more than `limit` at least one more.
+    pub(super) fn found(&mut self, name: &str, limit: usize) -> Result<BTreeSet<String>, Error> {
+        self.load_found(name)?;
+        // A copy, and so no more of it than is looked at.
+        let found = self.found.get(name).into_iter().flatten();
+        let mut found: BTreeSet<String> = found.take(limit.saturating_add(1)).cloned().collect();
+        if self.instance(name)?.is_some() {
+            found.insert(name.to_owned());
+        }
+        Ok(found)
+    }
+
+    fn load_found(&mut self, name: &str) -> Result<(), Error> {
         if !self.found.contains_key(name) {
             let mut statement = self.prepare("SELECT instance FROM associations WHERE name = ?1")?;
             let instances = statement.query_map([name], |row| row.get::<_, String>(0))?;
@@ -138,15 +162,12 @@ impl<'c> Ledger<'c> {
             }
             self.found.insert(name.to_owned(), instances);
         }
-        let mut found = self.found.get(name).cloned().unwrap_or_default();
-        if self.instance(name)?.is_some() {
-            found.insert(name.to_owned());
-        }
-        Ok(found)
+        Ok(())
     }
 
     /// Keeps an instance's state.
     pub(super) fn keep(&mut self, key: &str, state: String, at: Moment) -> Result<(), Error> {
+        self.bytes += state.len();
         let began = self.instance(key)?.map_or(at, |instance| instance.began);
         if let Some(kept) = self.instances.get_mut(key) {
             kept.set(Some(Instance { state: state.into(), began, changed: at }));
@@ -177,7 +198,7 @@ impl<'c> Ledger<'c> {
     }
 
     fn set_associated(&mut self, key: &str, name: &str, is: bool) -> Result<(), Error> {
-        self.found(name)?;
+        self.load_found(name)?;
         let Some(found) = self.found.get_mut(name) else { return Ok(()) };
         let changed = if is { found.insert(key.to_owned()) } else { found.remove(key) };
         if changed {
@@ -230,6 +251,7 @@ impl<'c> Ledger<'c> {
 
     /// Keeps what an instance did about an event.
     pub(super) fn decide(&mut self, instance: &str, position: u64, outcome: &'static str, actions: String) {
+        self.bytes += actions.len();
         self.decisions.push(Decided { instance: instance.to_owned(), position, outcome, actions });
     }
 
@@ -238,8 +260,8 @@ impl<'c> Ledger<'c> {
         self.outbox.push((position, instance.to_owned(), ordinal));
     }
 
-    /// Writes what was changed. Effects of events up to `done` have been done.
-    pub(super) fn write(self, done: u64) -> Result<(), Error> {
+    /// Writes what was changed, and answers a ledger that holds nothing. Effects of events up to `done` have been done.
+    pub(super) fn write(self, done: u64) -> Result<Self, Error> {
         for (key, kept) in &self.instances {
             match kept.change() {
                 Some(Some(Instance { state, began, changed })) => self
@@ -301,7 +323,7 @@ impl<'c> Ledger<'c> {
                 ordinal.cast_signed()
             ])?;
         }
-        Ok(())
+        Ok(Self::new(self.connection))
     }
 
     fn names(&self, sql: &str, key: &str) -> Result<BTreeSet<String>, Error> {

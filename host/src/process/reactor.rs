@@ -14,6 +14,7 @@ use super::streams;
 use crate::plugin::process::{self as wit, Instance, Key, Outcome, Reaction, Turn};
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Verdict, rfc3339};
 use crate::store::Session;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -26,6 +27,9 @@ const CALL_BYTES: usize = 8 << 20;
 /// Turns, beyond which no further event is asked about in the same call.
 const CALL_TURNS: usize = 20_000;
 
+/// Events that are asked about at once where the ones before found others than they were to.
+const FEWEST: usize = 16;
+
 /// Lets a process manager react to events.
 pub struct Reactor {
     plugin: Plugin,
@@ -33,6 +37,8 @@ pub struct Reactor {
     streams: String,
     produces: BTreeSet<String>,
     acting: Acting,
+    /// Events that are asked about at once: as many as lately found the instances that they were to. Nothing else hangs on it.
+    window: Cell<usize>,
 }
 
 /// What an event means for a process manager.
@@ -71,6 +77,7 @@ impl Reactor {
             streams: streams::of(&manifest.name),
             produces: process.produces.iter().map(|product| product.event_type.clone()).collect(),
             acting: acting.clone(),
+            window: Cell::new(usize::MAX),
         }))
     }
 
@@ -84,9 +91,18 @@ impl Reactor {
         let mut next = 0;
         while next < batch.len() {
             let plan = self.plan(&read, next, &mut ledger)?;
-            next = self.carry_out(&read, plan, &mut ledger)?;
+            let planned = plan.len();
+            let carried_out = self.carry_out(&read, plan, &mut ledger)? - next;
+            next += carried_out;
+            // What is asked in vain is at most as much as what is not.
+            let window =
+                if carried_out < planned { (2 * carried_out).max(FEWEST) } else { self.window.get().saturating_mul(2) };
+            self.window.set(window);
+            if ledger.is_large() {
+                ledger = ledger.write(self.acting.position()).map_err(machine)?;
+            }
         }
-        ledger.write(self.acting.position()).map_err(machine)
+        ledger.write(self.acting.position()).map(drop).map_err(machine)
     }
 
     /// Finds out what each event means.
@@ -131,7 +147,8 @@ impl Reactor {
         if !ids::is_reserved(event.stream) {
             return None;
         }
-        if !streams::is_in(&self.streams, event.stream) {
+        // What is internal comes from inside its module alone.
+        if !event.internal || !streams::is_in(&self.streams, event.stream) {
             return Some(Meaning::Nothing);
         }
         let meaning = match event.event_type {
@@ -146,8 +163,8 @@ impl Reactor {
     fn plan(&self, read: &Read<'_>, from: usize, ledger: &mut Ledger<'_>) -> Result<Vec<Planned>, CallError> {
         let mut plan = Vec::new();
         let (mut turns, mut bytes) = (0, 0);
-        for place in from..read.batch.len() {
-            let instances = read.reached(place, ledger).map_err(machine)?;
+        for place in (from..read.batch.len()).take(self.window.get()) {
+            let instances = self.reached(read, place, ledger)?;
             turns += instances.len();
             for instance in &instances {
                 bytes += ledger.instance(instance).map_err(machine)?.map_or(0, |instance| instance.state.len());
@@ -169,7 +186,7 @@ impl Reactor {
         let mut turn = 0_u32;
         for (place, instances) in plan {
             // The first one finds those that it found a moment ago.
-            if place > first && read.reached(place, ledger).map_err(machine)? != instances {
+            if place > first && self.reached(read, place, ledger)? != instances {
                 return Ok(place);
             }
             let Some(event) = read.batch.get(place) else { continue };
@@ -193,6 +210,17 @@ impl Reactor {
             Some(_) => Err(forbidden("its reactions do not come in the order of the turns, or there are two to one")),
             None => Ok(behind),
         }
+    }
+
+    /// The instances that an event concerns as things stand, in the order of their keys.
+    fn reached(&self, read: &Read<'_>, place: usize, ledger: &mut Ledger<'_>) -> Result<BTreeSet<String>, CallError> {
+        let limit = self.plugin.limits().reach;
+        let reached = read.reached(place, ledger, limit).map_err(machine)?;
+        if reached.len() > limit {
+            let message = format!("it concerns more than {limit} instances: `reach` says how many it may");
+            return Err(Verdict::Failed { position: read.batch.position(place), message }.into());
+        }
+        Ok(reached)
     }
 
     /// Asks the component what the planned instances do.
@@ -244,6 +272,13 @@ impl Reactor {
                 "unchanged"
             }
             Outcome::Unchanged => "unchanged",
+            Outcome::Became(state) if state.len() > self.plugin.limits().answer_bytes => {
+                let limit = self.plugin.limits().answer_bytes;
+                return Err(forbidden(&format!(
+                    "the state of an instance has {} bytes; {limit} are allowed",
+                    state.len()
+                )));
+            }
             Outcome::Became(state) => {
                 if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&state) {
                     return Err(forbidden(&format!("the state of an instance is not JSON: {error}")));
@@ -268,6 +303,11 @@ impl Reactor {
                 Action::Cancel { timer } => ledger.cancel(instance, timer).map_err(machine)?,
             }
         }
+        let does_nothing =
+            outcome == "unchanged" && actions.is_empty() && associate.is_empty() && dissociate.is_empty();
+        if does_nothing {
+            return Ok(());
+        }
         for name in dissociate {
             ledger.dissociate(instance, &name).map_err(machine)?;
         }
@@ -287,13 +327,18 @@ impl Reactor {
 }
 
 impl Read<'_> {
-    /// The instances that an event concerns as things stand, in the order of their keys.
-    fn reached(&self, place: usize, ledger: &mut Ledger<'_>) -> Result<BTreeSet<String>, rusqlite::Error> {
+    /// The instances that an event concerns as things stand; of more than `limit` at least one more.
+    fn reached(
+        &self,
+        place: usize,
+        ledger: &mut Ledger<'_>,
+        limit: usize,
+    ) -> Result<BTreeSet<String>, rusqlite::Error> {
         let mut reached = BTreeSet::new();
         match &self.meanings[place] {
             Meaning::Keys(keys) => {
                 for Key { name, starts, .. } in &self.keys[keys.clone()] {
-                    let found = ledger.found(name)?;
+                    let found = ledger.found(name, limit)?;
                     if found.is_empty() && *starts {
                         reached.insert(name.clone());
                     } else {

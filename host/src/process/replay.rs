@@ -6,7 +6,7 @@
 use super::clockwork::{Overdue, overdue};
 use super::decision::{Action, Effect};
 use super::facts::{EFFECT_REFUSED, EffectRefused};
-use super::{ids, streams};
+use super::ids;
 use crate::log::{self, Log, Reader, StoredEvent};
 use crate::plugin::Visibility;
 use crate::store::{self, Snapshot, Store};

@@ -107,6 +107,17 @@ impl Component {
         Some((live, self.release(live.release)?))
     }
 
+    /// What it is, by its name; one that nobody has looked at yet is taken for a projection.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        let is_process = |serving: &&Arc<Serving>| serving.plugin.is_process();
+        match &self.upcaster {
+            Some(_) => "upcaster",
+            None if self.running().any(|serving| is_process(&serving)) => "process-manager",
+            None => "projection",
+        }
+    }
+
     /// What serves is a process manager.
     #[must_use]
     pub fn is_process(&self) -> bool {

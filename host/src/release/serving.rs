@@ -204,12 +204,13 @@ fn identity(plugin: &Plugin, record: &Record) -> String {
     let upcasters: Vec<String> =
         record.upcasters.iter().map(|feeds| format!("{}/{}", feeds.module, feeds.digest)).collect();
     format!(
-        "{} abi={ABI} sqlite={} fuel={} memory={} answer={} module={} upcasters={}",
+        "{} abi={ABI} sqlite={} fuel={} memory={} answer={} reach={} module={} upcasters={}",
         plugin.digest(),
         rusqlite::version(),
         limits.fuel,
         limits.memory_bytes,
         limits.answer_bytes,
+        limits.reach,
         record.module,
         upcasters.join(",")
     )

@@ -1,9 +1,10 @@
 //! The plan, made of what the steward knows: it takes no time.
 
 use super::{
-    Against, Change, Measured, Parking, Plan, Projection, Retirement, SubscriptionDifference, Upcaster,
+    Against, Change, Measured, Parking, Plan, ProcessManager, Projection, Retirement, SubscriptionDifference, Upcaster,
     UpcasterDifference, Weighed, manifests,
 };
+use crate::plugin::manifest::{self, Beginning, Product};
 use crate::plugin::{self, Loaded, Manifest, OnFailure, Plugin, Policy, Visibility};
 use crate::release::component::RejectError;
 use crate::release::control::{Limits, Paused, Record};
@@ -63,7 +64,13 @@ impl Steward {
         let against = component.and_then(against);
         let change = match loaded {
             Loaded::Plugin(plugin) => {
-                Change::Projection(Box::new(self.of_projection(wanted, weighed, plugin, component)))
+                let projection = self.of_projection(wanted, weighed, plugin, component);
+                match &plugin.manifest().process {
+                    None => Change::Projection(Box::new(projection)),
+                    Some(process) => {
+                        Change::ProcessManager(Box::new(of_process(projection, process, wanted, component)))
+                    }
+                }
             }
             Loaded::Upcaster(upcaster) => Change::Upcaster(Upcaster {
                 steps: upcaster.manifest().steps.clone(),
@@ -77,7 +84,7 @@ impl Steward {
             version: loaded.version().to_owned(),
             digest: loaded.digest().to_owned(),
             same_bytes: against.as_ref().is_some_and(is_same),
-            builds: wanted.known == Known::Nothing && matches!(change, Change::Projection(_)),
+            builds: wanted.known == Known::Nothing && change.projection().is_some(),
             limits: wanted.limits.clone(),
             supersedes: wanted.supersedes,
             retires: self.retires(wanted, &change, component),
@@ -147,7 +154,7 @@ impl Steward {
             Known::Nothing => wanted.release,
         };
         let (kept, why) = match change {
-            Change::Projection(_) => {
+            Change::Projection(_) | Change::ProcessManager(_) => {
                 let (live, warm) = (component.live.as_ref().map(|live| live.release), &self.parts.config.warm);
                 let kept = kept_behind(component, next, live, warm.releases);
                 (kept, format!("release {next} serves then, and {} kept before it", warm.told()))
@@ -181,8 +188,11 @@ impl Steward {
             (Known::Warm(release), _) => {
                 format!("release {release} has these bytes, and is kept: it serves again, and nothing is built")
             }
-            (Known::Nothing, Change::Projection(projection)) => {
-                let built = built(wanted.name, projection, against);
+            (Known::Nothing, Change::Projection(_) | Change::ProcessManager(_)) => {
+                let mut built = change.projection().map_or(String::new(), |one| built(wanted.name, one, against));
+                if let Change::ProcessManager(process) = change {
+                    built += &acts(process, against);
+                }
                 let is_paused = component.is_some_and(|component| component.paused != Paused::Nothing);
                 if is_paused {
                     format!("builds are paused until `laterna resume {}`; then {built}", wanted.name)
@@ -246,6 +256,45 @@ fn built(name: &str, projection: &Projection, against: Option<&Against>) -> Stri
         (_, OnFailure::Halt) => String::new(),
     };
     format!("it is built alongside release {release}, compared with it, and {takes_over}{otherwise}")
+}
+
+/// From where on a process manager acts that is built.
+fn acts(process: &ProcessManager, against: Option<&Against>) -> String {
+    match (against, process.begins) {
+        (Some(Against { release, .. }), _) => format!(
+            ". What it would have done until then is compared with what was done, and not done again; what follows is its own to do, from \
+             where release {release} stands"
+        ),
+        (None, Some(Beginning::Start)) => ". Whatever follows from the whole history is done".to_owned(),
+        (None, Some(Beginning::Now)) => ". Nothing of what would have followed from the history is done".to_owned(),
+        (None, None) => {
+            ". It must be said whether it reacts to the history: `laterna deploy --from start`, or `--from now`"
+                .to_owned()
+        }
+    }
+}
+
+fn of_process(
+    projection: Projection,
+    process: &manifest::Process,
+    wanted: &Wanted<'_>,
+    component: Option<&Component>,
+) -> ProcessManager {
+    let live = component.and_then(|component| component.live.as_ref());
+    let before = live.and_then(|live| live.plugin.manifest().process.as_ref());
+    let (before, after) = (before.map_or(&[][..], |before| &before.produces), &process.produces);
+    let only = |of: &[Product], others: &[Product]| {
+        let is_new = |product: &&Product| others.iter().all(|other| other.event_type != product.event_type);
+        of.iter().filter(is_new).cloned().collect()
+    };
+    let begins = component.and_then(|component| component.release(wanted.release)?.begins).or(process.begins);
+    ProcessManager {
+        projection,
+        produces_newly: only(after, before),
+        produces_no_longer: only(before, after),
+        begins: begins.filter(|_| live.is_none()),
+        acts_behind: live.map(|live| live.store.progress().applied),
+    }
 }
 
 /// What becomes of the release of an upcaster.

@@ -77,6 +77,7 @@ fn limits(before: &Limits, after: &Limits) -> Vec<String> {
             ("memory_bytes", plugin.memory_bytes as u64),
             ("fuel", plugin.fuel),
             ("answer_bytes", plugin.answer_bytes as u64),
+            ("reach", plugin.reach as u64),
             ("store_pages", u64::from(*store_pages)),
             ("parked_events", *parked_events),
         ]

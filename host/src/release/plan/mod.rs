@@ -26,7 +26,7 @@ pub(super) use weigh::{Weighed, weigh};
 use super::control::{Limits, Ruling};
 use super::surface::SurfaceDifference;
 use super::upcasters::Feeds;
-use crate::plugin::manifest::{Step, Subscription};
+use crate::plugin::manifest::{Beginning, Product, Step, Subscription};
 use crate::plugin::{OnFailure, Sequence, Visibility};
 use serde::{Deserialize, Serialize};
 
@@ -60,14 +60,28 @@ pub struct Plan {
     pub then: String,
 }
 
-/// What a release changes, by what it is. One that suppresses effects will tell of these here.
+/// What a release changes, by what it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Change {
     /// A read model is built.
     Projection(Box<Projection>),
+    /// So it is, and what was decided is done from a position on.
+    ProcessManager(Box<ProcessManager>),
     /// What it feeds is rebuilt.
     Upcaster(Upcaster),
+}
+
+impl Change {
+    /// What becomes of a read model, where one is built.
+    #[must_use]
+    pub fn projection(&self) -> Option<&Projection> {
+        match self {
+            Self::Projection(projection) => Some(projection),
+            Self::ProcessManager(process) => Some(&process.projection),
+            Self::Upcaster(_) => None,
+        }
+    }
 }
 
 /// The release that serves while a plan is made.
@@ -107,6 +121,23 @@ pub struct Projection {
     /// What becomes of it once it could serve, and who says so.
     #[serde(flatten)]
     pub ruling: Ruling,
+}
+
+/// What the release of a process manager changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessManager {
+    /// Its read model.
+    #[serde(flatten)]
+    pub projection: Projection,
+    /// What it appends that was not named before.
+    pub produces_newly: Vec<Product>,
+    /// What it appends no longer.
+    pub produces_no_longer: Vec<Product>,
+    /// To what of the history it reacts, where it is the first one.
+    pub begins: Option<Beginning>,
+    /// The position from which on it acts at the earliest: what follows from events before was another release's to do. `None` where it is
+    /// the first one.
+    pub acts_behind: Option<u64>,
 }
 
 /// What the release of an upcaster changes.

@@ -26,22 +26,22 @@ impl Plan {
         modules.extend(self.against.as_ref().map(|against| against.module.as_str()));
         let may_know = |event_type: &str| modules.iter().all(|module| listener.may_know(module, event_type));
         let mut told = self.clone();
-        let estimate = match &mut told.change {
-            Change::Projection(projection) if !is_for(projection.visibility, &self.module) => return None,
-            Change::Projection(projection) => {
-                projection.leave_out(may_know);
-                let count = projection.leave_out_internal(listener.is_inside(&self.module));
-                let by = |measured: &Measured, count| measured.estimate(count, listener.is_inside(&measured.module));
-                let estimate =
-                    projection.measured.as_ref().zip(count).and_then(|(measured, count)| by(measured, count));
-                projection.measured = None;
-                estimate
-            }
+        let projection = match &mut told.change {
+            Change::Projection(projection) => &mut **projection,
+            Change::ProcessManager(process) => &mut process.projection,
             Change::Upcaster(Upcaster { steps, .. }) => {
                 steps.retain(|step| may_know(&step.event_type));
-                None
+                return Some((told, None));
             }
         };
+        if !is_for(projection.visibility, &self.module) {
+            return None;
+        }
+        projection.leave_out(may_know);
+        let count = projection.leave_out_internal(listener.is_inside(&self.module));
+        let by = |measured: &Measured, count| measured.estimate(count, listener.is_inside(&measured.module));
+        let estimate = projection.measured.as_ref().zip(count).and_then(|(measured, count)| by(measured, count));
+        projection.measured = None;
         Some((told, estimate))
     }
 }
