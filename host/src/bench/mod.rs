@@ -10,12 +10,14 @@
 //! * [`rebuild`]: a rebuild by Laterna
 //! * [`compare`]: both must have come to the same tables
 //! * [`append`]: durable appends, beside SQLite's own
+//! * [`reactions`]: process managers with few instances and with many
 //! * [`suite`]: all of it, as `laterna bench` and `cargo bench` run it
 
 pub mod append;
 pub mod compare;
 pub mod native;
 pub mod ratio;
+pub mod reactions;
 pub mod rebuild;
 pub mod suite;
 pub mod workload;

@@ -1,6 +1,7 @@
 //! What is measured in one run: arms that take turns, whose results are compared before a ratio is told.
 
 use super::ratio::{Ratio, take_turns};
+use super::reactions::{self, Process};
 use super::{Error, append, compare, native, rebuild, workload};
 use crate::log::{Log, Options};
 use crate::plugin::{Engine, Limits, Plugin};
@@ -48,6 +49,30 @@ pub struct Appends {
     pub durable: Measured,
 }
 
+/// Reactions with many instances, beside those with few.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reactions {
+    /// Events in a round.
+    pub events: usize,
+    /// Instances of the reference.
+    pub few: u64,
+    /// Instances of the other one.
+    pub many: u64,
+    /// One instance for each customer (`loyalty`).
+    pub instances: Measured,
+    /// Fifty names by which an instance is found (`festival-cleanup`): as many names as there are instances of the other.
+    pub associations: Measured,
+}
+
+/// Where the process managers lie that are measured.
+#[derive(Debug, Clone)]
+pub struct Processes {
+    /// The one with an instance for each customer.
+    pub loyalty: PathBuf,
+    /// The one with fifty names for each instance.
+    pub festival_cleanup: PathBuf,
+}
+
 /// Where the components of the two styles lie.
 #[derive(Debug, Clone)]
 pub struct Components {
@@ -71,12 +96,8 @@ pub fn rebuilds(
     let log_file = scratch.join(format!("log-{events}.db"));
     let log = Log::open(&log_file, &Options::default())?;
     runtime.block_on(workload::write(&log, events))?;
-    let engine = Engine::new(None).map_err(|error| Error::Component(format!("{error:#}")))?;
-    let load = |path: &Path| {
-        let bytes = std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-        Plugin::load(&engine, &bytes, &Limits::default()).map_err(|error| Error::Component(error.to_string()))
-    };
-    let (tables, plain_sql) = (load(&components.tables)?, load(&components.plain_sql)?);
+    let engine = engine()?;
+    let (tables, plain_sql) = (load(&engine, &components.tables)?, load(&engine, &components.plain_sql)?);
     let [native_store, tables_store, plain_sql_store] =
         ["native", "tables", "plain-sql"].map(|name| scratch.join(format!("{name}.db")));
     let times = take_turns(
@@ -115,6 +136,45 @@ pub fn appends(scratch: &Path, runtime: &Runtime, events: usize, rounds: usize) 
     let events_per_group = events as f64 / groups.get() as f64;
     let durable = measured(&times[0], &times[1])?;
     Ok(Appends { events, writers: append::WRITERS, events_per_group, durable })
+}
+
+/// Lets `events` come to process managers with `few` and with `many` instances, in the folder `scratch`.
+///
+/// # Errors
+/// A store cannot be written, or a component cannot apply an event.
+pub fn reactions(
+    scratch: &Path,
+    processes: &Processes,
+    (few, many): (u64, u64),
+    events: usize,
+    rounds: usize,
+) -> Result<Reactions, Error> {
+    let engine = engine()?;
+    let beside = |component: &Path, event| {
+        let plugin = load(&engine, component)?;
+        let mut reference = Process::fill(&plugin, &scratch.join("few.db"), few, event)?;
+        let mut arm = Process::fill(&plugin, &scratch.join("many.db"), many, event)?;
+        // The first turn of each warms up.
+        (reference.react(events)?, arm.react(events)?);
+        let times = take_turns(rounds, &mut [&mut || reference.react(events), &mut || arm.react(events)])?;
+        measured(&times[0], &times[1])
+    };
+    Ok(Reactions {
+        events,
+        few,
+        many,
+        instances: beside(&processes.loyalty, reactions::purchase)?,
+        associations: beside(&processes.festival_cleanup, reactions::team)?,
+    })
+}
+
+fn engine() -> Result<Engine, Error> {
+    Engine::new(None).map_err(|error| Error::Component(format!("{error:#}")))
+}
+
+fn load(engine: &Engine, path: &Path) -> Result<Plugin, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    Plugin::load(engine, &bytes, &Limits::default()).map_err(|error| Error::Component(error.to_string()))
 }
 
 fn measured(reference: &[Duration], arm: &[Duration]) -> Result<Measured, Error> {

@@ -1,7 +1,7 @@
 //! `laterna bench`
 
 use super::{Failure, build};
-use crate::bench::suite::{self, Appends, Components, Measured, Rebuilds};
+use crate::bench::suite::{self, Appends, Components, Measured, Processes, Reactions, Rebuilds};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tokio::runtime::Runtime;
@@ -10,22 +10,36 @@ use tokio::runtime::Runtime;
 const TABLES: &str = "projections/orders";
 const PLAIN_SQL: &str = "projections/orders-sql";
 
+/// Process managers, in the repository.
+const LOYALTY: &str = "projections/loyalty";
+const FESTIVAL_CLEANUP: &str = "projections/festival-cleanup";
+
+/// Instances that reactions with many are measured beside.
+const FEW: u64 = 1_000;
+
+/// Reactions are measured with fewer events.
+const REACTED_PART: usize = 10;
+
 /// Appends wait for the disk, so fewer events do.
 const APPENDED_PART: usize = 10;
 
-/// Measure this machine: rebuilds beside a hand-written native loop, durable appends beside SQLite's own group commit
+/// Measure this machine: rebuilds beside a hand-written native loop, durable appends beside SQLite's own group commit, reactions of process
+/// managers with many instances beside those with few
 #[derive(clap::Args)]
 pub struct Bench {
     /// Events of the workload `orders`; a tenth of them is appended
     #[arg(long, env = "LATERNA_BENCH_EVENTS", default_value_t = 200_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(10..))]
     events: usize,
+    /// Instances of the process managers whose reactions are measured, beside those with a thousand
+    #[arg(long, env = "LATERNA_BENCH_INSTANCES", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(FEW..))]
+    instances: u64,
     /// How often each arm has its turn
     #[arg(long, env = "LATERNA_BENCH_ROUNDS", default_value_t = 5, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000))]
     rounds: usize,
     /// Measure only this
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Where `orders.wasm` and `orders-sql.wasm` lie; by default they are built from `projections/`
+    /// Where the components lie that are measured, such as `orders.wasm`; by default they are built from `projections/`
     #[arg(long, value_name = "DIR")]
     components: Option<PathBuf>,
     /// Where the databases are made; removed in the end
@@ -40,6 +54,7 @@ pub struct Bench {
 enum Part {
     Rebuild,
     Append,
+    Reactions,
 }
 
 /// What was measured.
@@ -50,6 +65,8 @@ struct Report {
     rebuild: Option<Rebuilds>,
     #[serde(skip_serializing_if = "Option::is_none")]
     append: Option<Appends>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reactions: Option<Reactions>,
 }
 
 impl Bench {
@@ -75,7 +92,7 @@ impl Bench {
                 eprintln!("{what} …");
             }
         };
-        let mut report = Report { rounds: self.rounds, rebuild: None, append: None };
+        let mut report = Report { rounds: self.rounds, rebuild: None, append: None, reactions: None };
         if wants(Part::Rebuild) {
             let components = self.components()?;
             says(&format!("rebuilding {} events, {} rounds of three arms", self.events, self.rounds));
@@ -86,18 +103,40 @@ impl Bench {
             says(&format!("appending {events} events, {} rounds of two arms", self.rounds));
             report.append = Some(suite::appends(scratch, runtime, events, self.rounds)?);
         }
+        if wants(Part::Reactions) {
+            let processes = self.processes()?;
+            let events = self.events.div_ceil(REACTED_PART);
+            let many = self.instances;
+            says(&format!(
+                "reacting to {events} events with {FEW} and {many} instances, {} rounds of two arms, twice",
+                self.rounds
+            ));
+            report.reactions = Some(suite::reactions(scratch, &processes, (FEW, many), events, self.rounds)?);
+        }
         Ok(report)
+    }
+
+    fn processes(&self) -> Result<Processes, Failure> {
+        let folder = match &self.components {
+            Some(folder) => folder.clone(),
+            None => {
+                in_repository(LOYALTY)?;
+                build::build(&[LOYALTY.into(), FESTIVAL_CLEANUP.into()], Path::new("target/components"), None)?;
+                "target/components".into()
+            }
+        };
+        let processes =
+            Processes { loyalty: folder.join("loyalty.wasm"), festival_cleanup: folder.join("festival-cleanup.wasm") };
+        is_there(&processes.loyalty, &folder, [LOYALTY, FESTIVAL_CLEANUP])?;
+        is_there(&processes.festival_cleanup, &folder, [LOYALTY, FESTIVAL_CLEANUP])?;
+        Ok(processes)
     }
 
     fn components(&self) -> Result<Components, Failure> {
         if let Some(folder) = &self.components {
             return in_folder(folder);
         }
-        if !Path::new(TABLES).is_dir() {
-            let what =
-                format!("{TABLES} is not here: run this in the root of Laterna's repository, or say --components DIR");
-            return Err(what.into());
-        }
+        in_repository(TABLES)?;
         build::build(&[TABLES.into(), PLAIN_SQL.into()], Path::new("target/components"), None)?;
         in_folder(Path::new("target/components"))
     }
@@ -105,13 +144,24 @@ impl Bench {
 
 fn in_folder(folder: &Path) -> Result<Components, Failure> {
     let components = Components { tables: folder.join("orders.wasm"), plain_sql: folder.join("orders-sql.wasm") };
-    for file in [&components.tables, &components.plain_sql] {
-        if !file.is_file() {
-            let (file, folder) = (file.display(), folder.display());
-            return Err(format!("{file} is not there: laterna build {TABLES} {PLAIN_SQL} --out {folder}").into());
-        }
-    }
+    is_there(&components.tables, folder, [TABLES, PLAIN_SQL])?;
+    is_there(&components.plain_sql, folder, [TABLES, PLAIN_SQL])?;
     Ok(components)
+}
+
+fn in_repository(folder: &str) -> Result<(), Failure> {
+    if Path::new(folder).is_dir() {
+        return Ok(());
+    }
+    Err(format!("{folder} is not here: run this in the root of Laterna's repository, or say --components DIR").into())
+}
+
+fn is_there(file: &Path, folder: &Path, [one, other]: [&str; 2]) -> Result<(), Failure> {
+    if file.is_file() {
+        return Ok(());
+    }
+    let (file, folder) = (file.display(), folder.display());
+    Err(format!("{file} is not there: laterna build {one} {other} --out {folder}").into())
 }
 
 fn print(report: &Report) {
@@ -134,5 +184,11 @@ fn print(report: &Report) {
         let Appends { events, writers, events_per_group, durable } = append;
         let what = format!("durable append of {events} events by {writers} writers, {events_per_group:.1} a group");
         line(&format!("{what}, beside SQLite's own group commit"), durable);
+    }
+    if let Some(reactions) = &report.reactions {
+        let Reactions { events, few, many, instances, associations } = reactions;
+        line(&format!("reactions to {events} events with {many} instances, beside those with {few}"), instances);
+        let what = format!("reactions to {events} events with {many} names by which instances are found");
+        line(&format!("{what}, beside those with {few}"), associations);
     }
 }
