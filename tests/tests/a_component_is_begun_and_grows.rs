@@ -3,12 +3,21 @@
 use laterna_tests::{Data, PATIENCE, binary, laterna};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 fn new(folder: &Path, name: &str) -> Output {
-    laterna(["new".as_ref(), "projection".as_ref(), name.as_ref(), "--path".as_ref(), folder.as_os_str()])
+    new_of("projection", folder, name)
+}
+
+fn new_of(kind: &str, folder: &Path, name: &str) -> Output {
+    laterna(["new".as_ref(), kind.as_ref(), name.as_ref(), "--path".as_ref(), folder.as_os_str()])
+}
+
+/// Where crates of authors are built.
+fn authors_target() -> PathBuf {
+    std::env::current_exe().expect("a file").with_file_name("authors")
 }
 
 fn read(path: &Path) -> String {
@@ -67,6 +76,39 @@ fn names_of_the_template_are_kept_apart() {
     }
 }
 
+#[test]
+fn a_process_manager_is_begun_passes_its_tests_and_is_a_component() {
+    // given
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made = new_of("process-manager", folder.path(), "timer");
+    let said = String::from_utf8_lossy(&made.stdout).into_owned();
+    assert!(said.contains("made the process manager `timer`") && !said.contains("laterna test"), "{said}");
+    let crate_ = folder.path().join("timer");
+    let code = read(&crate_.join("src/lib.rs"));
+    assert!(code.contains("impl ProcessManager for TimerManager {") && !code.contains("{{"), "{code}");
+    std::fs::copy(laterna_tests::root().join("Cargo.lock"), crate_.join("Cargo.lock")).expect("a file");
+    // when
+    let tested = Command::new("cargo")
+        .args(["test", "--release", "--quiet"])
+        .current_dir(&crate_)
+        .env("CARGO_TARGET_DIR", authors_target())
+        .output()
+        .expect("cargo runs");
+    let out = folder.path().join("out");
+    let built = Command::new(binary())
+        .args(["build".as_ref(), crate_.as_os_str(), "--out".as_ref(), out.as_os_str()])
+        .env("CARGO_TARGET_DIR", authors_target())
+        .output()
+        .expect("laterna runs");
+    // then
+    let said = String::from_utf8_lossy(&tested.stdout).into_owned();
+    assert!(tested.status.success() && said.contains("2 passed"), "{said}{}", String::from_utf8_lossy(&tested.stderr));
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let checked = laterna(["check".as_ref(), out.join("timer.wasm").as_os_str()]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() && said.contains("consumes  OrderPlaced, OrderPaid"), "{checked:?}");
+}
+
 /// `laterna build --watch` in another terminal, and what it says.
 struct Watching {
     child: Child,
@@ -82,10 +124,9 @@ impl Drop for Watching {
 
 impl Watching {
     fn start(crate_: &Path, out: &Path) -> Self {
-        let target = std::env::current_exe().expect("a file").with_file_name("authors");
         let mut child = Command::new(binary())
             .args(["build".as_ref(), "--watch".as_ref(), crate_.as_os_str(), "--out".as_ref(), out.as_os_str()])
-            .env("CARGO_TARGET_DIR", target)
+            .env("CARGO_TARGET_DIR", authors_target())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

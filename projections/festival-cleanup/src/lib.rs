@@ -91,6 +91,7 @@ impl ProcessManager for FestivalCleanup {
                 state.welcome(team_id)
             }
             Some(Fact::TeamMoved { team_id, .. } | Fact::TeamDeleted { team_id }) => state.part_with(team_id),
+            // Only a team whose stream is closed cannot be deleted, and that one is gone already.
             None => vec![],
         };
         actions.extend(state.clean_up());

@@ -15,6 +15,8 @@
 //! changes nothing. `PaymentTimedOut` is the word of this process itself, where it has heard of no payment by the deadline. It closes the
 //! order for others; a payment that was made in time and told late is one in time.
 //!
+//! An effect that the log refuses is set aside with its reason, and the other orders go on.
+//!
 //! Two small machines make it: [`Deadline`] waits, [`Settlement`] decides.
 
 mod deadline;
@@ -67,6 +69,7 @@ impl ProcessManager for OrderPayment {
             .produce("PaymentTimedOut", "no payment was heard of by the deadline")
             .produce("ShipmentRequested", "the order is paid in time, and was not cancelled")
             .produce("RefundRequested", "the order is paid, and was cancelled or paid too late")
+            .park()
             .from_now()
     }
 
@@ -79,7 +82,11 @@ impl ProcessManager for OrderPayment {
     }
 
     fn react(order: &mut Order, turn: &Turn<'_, Fact>) -> Result<Vec<Action>> {
-        together(turn, [&mut order.deadline, &mut order.settlement])
+        match turn.happened() {
+            // Money is at stake: somebody has to look at it.
+            Happened::Refused(refused) => Err(refused.to_error()),
+            Happened::Event(_) | Happened::Fired(_) => together(turn, [&mut order.deadline, &mut order.settlement]),
+        }
     }
 }
 

@@ -138,3 +138,13 @@ fn a_payment_after_the_cancellation_goes_back_once() -> Result<()> {
     assert_eq!((refund.event_type.as_str(), &refund.data["amount_cents"]), (REFUND, &json!(990)));
     Ok(())
 }
+
+#[test]
+fn a_refund_that_is_refused_is_not_passed_over() -> Result<()> {
+    let mut process = Process::<OrderPayment>::new();
+    process.give([fact(CANCELLED, IN_TIME)])?;
+    process.refuse_next("stream-closed", "the stream `order-7` is closed");
+    let halted = process.give([fact(PAID, IN_TIME)]).expect_err("somebody has to look at it").to_string();
+    assert!(halted.contains("RefundRequested for the stream `order-7` was refused (stream-closed)"), "{halted}");
+    Ok(())
+}

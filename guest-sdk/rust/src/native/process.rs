@@ -330,7 +330,8 @@ impl<P: ProcessManager> Process<P> {
         let turns = (0..).zip(&instances).map(|(instance, _)| wit::Turn { event: 0, instance }).collect();
         let reactions = ExportedProcessManager::<P>::react(batch(), instances.clone(), turns).map_err(failed)?;
         for reaction in reactions {
-            self.take(&instances[reaction.turn as usize].key, position, reaction)?;
+            let recorded_at_us = event.recorded_at_us.unwrap_or(self.now_us);
+            self.take(&instances[reaction.turn as usize].key, position, recorded_at_us, reaction)?;
         }
         Ok(())
     }
@@ -345,7 +346,7 @@ impl<P: ProcessManager> Process<P> {
         found
     }
 
-    fn take(&mut self, instance: &str, position: u64, reaction: wit::Reaction) -> Result<()> {
+    fn take(&mut self, instance: &str, position: u64, recorded_at_us: i64, reaction: wit::Reaction) -> Result<()> {
         self.names.extend(reaction.associate.into_iter().map(|name| (name, instance.to_owned())));
         for name in reaction.dissociate {
             self.names.remove(&(name, instance.to_owned()));
@@ -353,7 +354,7 @@ impl<P: ProcessManager> Process<P> {
         for (ordinal, action) in reaction.actions.into_iter().enumerate() {
             match action {
                 Action::Append(effect) => self.effect(instance, position, ordinal, effect)?,
-                Action::Schedule(timer) => self.schedule(instance, position, timer)?,
+                Action::Schedule(timer) => self.schedule(instance, position, recorded_at_us, timer)?,
                 Action::Cancel(timer) => drop(self.timers.remove(&(instance.to_owned(), timer))),
             }
         }
@@ -408,13 +409,13 @@ impl<P: ProcessManager> Process<P> {
         (!is_so).then(refusal)
     }
 
-    fn schedule(&mut self, instance: &str, position: u64, timer: wit::Timer) -> Result<()> {
+    fn schedule(&mut self, instance: &str, set_by: u64, recorded_at_us: i64, timer: wit::Timer) -> Result<()> {
         let due_us = match timer.due {
-            Due::After(after_us) => self.now_us.saturating_add(i64::try_from(after_us)?),
+            Due::After(after_us) => recorded_at_us.saturating_add(i64::try_from(after_us)?),
             Due::At(at_us) => at_us,
         };
         let every_us = timer.every.map(i64::try_from).transpose()?;
-        let pending = Pending { due_us, every_us, set_by: position, occurrence: 1 };
+        let pending = Pending { due_us, every_us, set_by, occurrence: 1 };
         self.timers.insert((instance.to_owned(), timer.name), pending);
         Ok(())
     }

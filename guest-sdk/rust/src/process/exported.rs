@@ -278,11 +278,8 @@ mod tests {
         let events = [event("Asked", json!({ "to": [] })), event("Added", json!({ "to": ["ann"], "cents": -1 }))];
         let turn = wit::Turn { event: 1, instance: 0 };
         let told = |state| {
-            let failed = ExportedProcessManager::<Counter>::react(
-                batch(&events),
-                vec![instance("ann", state)],
-                vec![turn.clone()],
-            );
+            let failed =
+                ExportedProcessManager::<Counter>::react(batch(&events), vec![instance("ann", state)], vec![turn]);
             failed.map_err(|failure| (failure.position, failure.message)).map(|_| ())
         };
         assert_eq!(told(None), Err((Some(2), "less than nothing".to_owned())));
