@@ -72,8 +72,8 @@
 //! * [`Upcaster`]: brings events of older versions further, and [`export_upcaster!`]
 //! * [`dates`]: days and moments
 //! * [`Error`]: why an event cannot be applied
-//! * `native`, with the feature of that name: the same projection over rusqlite, the same process manager with a clock of its own, in
-//!   a plain `cargo test`
+//! * `native`: the same process manager with a clock of its own, and, with the feature `native`, the same projection over rusqlite, in a
+//!   plain `cargo test`
 
 #[doc(hidden)]
 pub mod bindings;
@@ -85,7 +85,7 @@ mod error;
 mod event;
 mod head;
 mod manifest;
-#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+#[cfg(not(target_arch = "wasm32"))]
 pub mod native;
 mod process;
 mod projection;

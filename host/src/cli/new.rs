@@ -18,6 +18,9 @@ const FILES: &[(&str, &str)] = &[
     (".gitignore", include_str!("../../templates/gitignore")),
 ];
 
+/// What a projection's crate needs besides: to run natively it needs SQLite.
+const NATIVE: &str = include_str!("../../templates/native.toml");
+
 const PROFILE: &str = include_str!("../../templates/profile.toml");
 
 /// A kind of component.
@@ -28,7 +31,8 @@ struct Kind {
     suffix: &'static str,
     /// Its files, besides those of any.
     files: &'static [(&'static str, &'static str)],
-    has_scenarios: bool,
+    /// It has scenarios, and runs over SQLite.
+    is_projection: bool,
 }
 
 const PROJECTION: Kind = Kind {
@@ -42,7 +46,7 @@ const PROJECTION: Kind = Kind {
         ),
         ("README.md", include_str!("../../templates/projection/README.md")),
     ],
-    has_scenarios: true,
+    is_projection: true,
 };
 
 const PROCESS_MANAGER: Kind = Kind {
@@ -52,7 +56,7 @@ const PROCESS_MANAGER: Kind = Kind {
         ("src/lib.rs", include_str!("../../templates/process-manager/src/lib.rs")),
         ("README.md", include_str!("../../templates/process-manager/README.md")),
     ],
-    has_scenarios: false,
+    is_projection: false,
 };
 
 /// Begin a new component
@@ -109,15 +113,16 @@ impl Component {
                 .replace("{{name}}", name)
                 .replace("{{artifact}}", &name.replace('-', "_"))
                 .replace("{{type}}", &type_name(name, kind.suffix))
-                .replace("{{sdk}}", &sdk)
                 // One that stands in another workspace by chance is none of its members.
                 .replace("{{workspace}}", if is_member { "" } else { "\n[workspace]\n" })
+                .replace("{{native}}\n", if kind.is_projection { NATIVE } else { "" })
+                .replace("{{sdk}}", &sdk)
                 .replace("{{profile}}\n", if is_member { "" } else { PROFILE })
         };
         for (file, template) in FILES.iter().chain(kind.files) {
             write(&folder.join(file), fill(template).as_bytes())?;
         }
-        if kind.has_scenarios {
+        if kind.is_projection {
             let schema = format!("{:#}\n", crate::scenario::json_schema());
             write(&folder.join("scenarios/scenario.schema.json"), schema.as_bytes())?;
         }
@@ -130,7 +135,7 @@ impl Component {
             ("cargo test", "run its code natively"),
             ("laterna build --watch --out DATA/components", "build it and drop it into a host on each save"),
         ];
-        for (command, what) in commands.iter().filter(|(command, _)| kind.has_scenarios || *command != "laterna test") {
+        for (command, what) in commands.iter().filter(|(command, _)| kind.is_projection || *command != "laterna test") {
             println!("{}", format!("  {command:<46}{what}").trim_end());
         }
         Ok(())

@@ -1,4 +1,7 @@
-//! The same projection over rusqlite, on the machine that builds it: for a plain `cargo test`, with a debugger if need be.
+//! The same component on the machine that builds it: for a plain `cargo test`, with a debugger if need be.
+//!
+//! A process manager runs in a [`Process`], with a log of its own, and a clock that stands until it is advanced. A projection runs over
+//! rusqlite, in a [`ReadModel`], with the feature `native`:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -6,6 +9,7 @@
 //! ```
 //!
 //! ```
+//! # #[cfg(feature = "native")] {
 //! use laterna_sdk::native::{NewEvent, ReadModel};
 //! use laterna_sdk::prelude::*;
 //!
@@ -37,18 +41,19 @@
 //! model.apply([NewEvent::new("customer-7", "OrderPlaced", json!({}))])?;
 //! assert_eq!(model.table("customers")?, [json!({"customer_id": "customer-7", "orders": 1})]);
 //! assert_eq!(model.query("best", &[])?, json!([{"customer_id": "customer-7"}]));
+//! # }
 //! # Ok::<(), laterna_sdk::Error>(())
 //! ```
-//!
-//! A process manager runs in a [`Process`], with a clock that stands until it is advanced.
 //!
 //! What a host does besides is not here: limits, the rules of schemas, and subscriptions (an event that the manifest does not
 //! consume is skipped here, too). `laterna test` runs the component itself.
 
 mod new_event;
 mod process;
+#[cfg(feature = "native")]
 mod read_model;
 
 pub use new_event::NewEvent;
 pub use process::{Appended, Process};
+#[cfg(feature = "native")]
 pub use read_model::ReadModel;

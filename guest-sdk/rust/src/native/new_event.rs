@@ -4,7 +4,7 @@ use crate::Event;
 use crate::head::{self, Head};
 use serde_json::Value;
 
-/// An event as a test writes it. The [read model](super::ReadModel) gives it its position, and its revision in its stream.
+/// An event as a test writes it. Whoever is given it gives it its position, and its revision in its stream.
 ///
 /// ```
 /// use laterna_sdk::native::NewEvent;

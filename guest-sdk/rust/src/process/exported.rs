@@ -147,7 +147,7 @@ impl Done {
     }
 }
 
-#[cfg(all(test, feature = "native", not(target_arch = "wasm32")))]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use crate::bindings::process::exports::laterna::plugin::process::Guest as _;

@@ -20,6 +20,6 @@ pub use machine::{Machine, together};
 pub use manager::ProcessManager;
 pub use manifest::ProcessManifest;
 pub use once::Once;
-#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) use turn::{FIRED, REFUSED};
 pub use turn::{Fired, Happened, Refused, RefusedEffect, Turn};
