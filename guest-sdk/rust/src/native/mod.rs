@@ -1,7 +1,7 @@
 //! The same component on the machine that builds it: for a plain `cargo test`, with a debugger if need be.
 //!
 //! A process manager runs in a [`Process`], with a log of its own, and a clock that stands until it is advanced. A projection runs over
-//! rusqlite, in a [`ReadModel`], with the feature `native`:
+//! rusqlite, in a `ReadModel`, with the feature `native`:
 //!
 //! ```toml
 //! [dev-dependencies]

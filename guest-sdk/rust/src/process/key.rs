@@ -1,6 +1,7 @@
 use crate::bindings::process::exports::laterna::plugin::process as wit;
 
-/// A name by which an event finds its instances: each one that is associated with it, and the one that is called so.
+/// A name by which an event finds its instances: each one that is associated with it, and the one that is called so. From 1 to 100
+/// bytes, without control characters.
 ///
 /// ```
 /// use laterna_sdk::Key;

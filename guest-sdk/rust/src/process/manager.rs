@@ -78,7 +78,8 @@ pub trait ProcessManager {
     /// What it consumes: an enum, as [`Event::decode`] takes it.
     type Event: DeserializeOwned;
 
-    /// What an instance knows. It is kept as JSON, and begins as its default.
+    /// What an instance knows. It is kept as JSON, and begins as its default. What is equal must be written equally: a `BTreeMap` is, a
+    /// `HashMap` is not.
     type State: Default + Serialize + DeserializeOwned;
 
     /// What the component says of itself. Must always be the same.
