@@ -148,3 +148,17 @@ fn a_refund_that_is_refused_is_not_passed_over() -> Result<()> {
     assert!(halted.contains("RefundRequested for the stream `order-7` was refused (stream-closed)"), "{halted}");
     Ok(())
 }
+
+#[test]
+fn a_fact_that_is_told_again_delays_no_dispatch() -> Result<()> {
+    // given: a paid order
+    let mut process = Process::<OrderPayment>::new();
+    process.give([fact(PLACED, IN_TIME), fact(PAID, IN_TIME)])?;
+    process.advance(Duration::from_mins(10))?;
+    // when: its payment is told again
+    process.give([fact(PAID, IN_TIME)])?;
+    process.advance(Duration::from_mins(5))?;
+    // then: it is shipped when it was to be
+    assert_eq!(decided(&process), [SHIPMENT]);
+    Ok(())
+}
