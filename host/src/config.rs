@@ -379,6 +379,7 @@ impl Settings {
 
     fn check(self) -> Result<Config, Error> {
         let (log, plugin) = (log::Options::default(), plugin::Limits::default());
+        let process = process::Options::default();
         let (store, projector) = (store::Limits::default(), projector::Options::default());
         let (folder, schemas) = (release::FolderOptions::default(), schemas::Options::default());
         let (as_of, snapshots) = (release::AsOfLimits::default(), release::SnapshotLimits::default());
@@ -412,8 +413,8 @@ impl Settings {
             },
             parked_events: self.parked_events.unwrap_or(1_000),
             process: process::Options {
-                causation_depth: self.causation_depth.unwrap_or(50),
-                event_bytes: self.event_bytes.unwrap_or(1 << 20),
+                causation_depth: self.causation_depth.unwrap_or(process.causation_depth),
+                event_bytes: self.event_bytes.unwrap_or(process.event_bytes),
             },
             projector: projector::Options {
                 batch_events: self.batch_events.unwrap_or(projector.batch_events),

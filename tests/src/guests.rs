@@ -25,6 +25,13 @@ pub fn shifting(says: &Value) -> Vec<u8> {
     saying(BUILT.get_or_init(|| built("shifting")), says)
 }
 
+/// The process manager `obedient`, which does what its events say.
+#[must_use]
+pub fn obedient() -> Vec<u8> {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    BUILT.get_or_init(|| built("obedient")).clone()
+}
+
 fn built(guest: &str) -> Vec<u8> {
     let file = build_component(&root().join("tests/guests").join(guest));
     std::fs::read(file).expect("it was built")

@@ -8,6 +8,7 @@ pub mod model;
 pub mod natively;
 pub mod random;
 pub mod releases;
+pub mod scenarios;
 pub mod shop;
 pub mod snapshot;
 pub mod standing;

@@ -1,87 +1,16 @@
 //! `laterna test`: scenarios beside a component, run without a host, and told so that one sees what is wrong.
 
 use laterna_tests::guests::misbehaving;
+use laterna_tests::scenarios::{Beside, story};
 use laterna_tests::{binary, component, laterna, root};
 use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use tempfile::TempDir;
-
-/// A component's file in a folder of its own, with a scenario beside it.
-struct Beside {
-    folder: TempDir,
-    component: PathBuf,
-}
-
-impl Beside {
-    fn new(name: &str, bytes: &[u8]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let component = folder.path().join(format!("{name}.wasm"));
-        std::fs::write(&component, bytes).expect("the component is written");
-        std::fs::create_dir(folder.path().join("scenarios")).expect("a folder");
-        Self { folder, component }
-    }
-
-    fn of_example(name: &str) -> Self {
-        Self::new(name, &std::fs::read(component(name)).expect("it was built"))
-    }
-
-    fn tell(&self, file: &str, scenario: &str) -> &Self {
-        std::fs::write(self.scenario(file), scenario).expect("the scenario is written");
-        self
-    }
-
-    fn scenario(&self, file: &str) -> PathBuf {
-        self.folder.path().join("scenarios").join(file)
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.folder.path().join(file)
-    }
-
-    fn test(&self, flags: &[&str]) -> Output {
-        laterna(["test".as_ref(), self.component.as_os_str()].into_iter().chain(flags.iter().map(AsRef::as_ref)))
-    }
-
-    #[track_caller]
-    fn passes(&self, flags: &[&str]) -> String {
-        let output = self.test(flags);
-        let text = String::from_utf8(output.stdout.clone()).expect("text");
-        assert!(output.status.success(), "{text}\n{output:?}");
-        text
-    }
-
-    /// Fails with exit code 1, in a text that holds all of these words and is readable on a terminal.
-    #[track_caller]
-    fn fails(&self, flags: &[&str], words: &[&str]) -> String {
-        let output = self.test(flags);
-        let text = String::from_utf8(output.stdout.clone()).expect("text");
-        assert_eq!(output.status.code(), Some(1), "{text}\n{output:?}");
-        for word in words {
-            assert!(text.contains(word), "no `{word}` in:\n{text}");
-        }
-        text
-    }
-}
-
-impl Beside {
-    /// Fails where this is the only scenario.
-    #[track_caller]
-    fn fails_so(&self, scenario: &str, words: &[&str]) -> String {
-        let file = self.scenario("only.yaml");
-        self.tell("only.yaml", scenario).fails(&["--scenarios", file.to_str().expect("text")], words)
-    }
-}
 
 const PLACED_1: &str =
     "{type: OrderPlaced, stream: order-1, data: {order_id: order-1, customer_id: c7, total_cents: 990, items: []}}";
 const PAID_1: &str = "{type: OrderPaid, stream: order-1, data: {order_id: order-1, customer_id: c7, total_cents: 990}}";
-
-fn story(head: &str, given: &[&str], then: &str) -> String {
-    let given: String = given.iter().map(|event| format!("  - {event}\n")).collect();
-    format!("scenario: A story\n{head}\ngiven:\n{given}then:\n{then}\n")
-}
 
 /// Orders that commute, but for the payment of the last one.
 fn eight_orders() -> Vec<String> {
@@ -99,26 +28,31 @@ fn the_examples_do_what_their_scenarios_tell() {
     let text = String::from_utf8(output.stdout.clone()).expect("text");
     assert!(output.status.success(), "{output:?}");
     let mut told = 0;
-    // `orders-sql` is `orders` in another style, and is told the same stories.
-    for name in ["accounts", "cars", "notifications", "orders", "orders-sql", "retail"] {
-        let scenarios = std::fs::read_dir(root().join("projections").join(name).join("scenarios")).expect("a folder");
+    for example in std::fs::read_dir(root().join("projections")).expect("a folder") {
+        let example = example.expect("a folder").path();
+        let name = example.file_name().expect("it has one").to_string_lossy();
+        // An upcaster's stories are those of what it feeds.
+        let Ok(scenarios) = std::fs::read_dir(example.join("scenarios")) else { continue };
         let count = scenarios.count();
         assert_eq!(text.lines().filter(|line| line.starts_with(&format!("ok    {name}: "))).count(), count, "{text}");
         told += count;
     }
     assert!(text.contains("however their events cross (3 batch sizes, 20 orders)"), "{text}");
-    assert!(text.ends_with(&format!("{told} scenarios passed\n")), "{text}");
+    assert!(told >= 30 && text.contains(&format!("\n{told} scenarios passed; seed ")), "{told}: {text}");
 }
 
 #[test]
 fn what_the_docs_tell_is_true() {
     let (orders, accounts) = (Beside::of_example("orders"), Beside::of_example("accounts"));
+    let order_payment = Beside::of_example("order-payment");
     std::fs::copy(component("accounts-v1"), accounts.path("accounts-v1.wasm")).expect("it is copied");
     let page = std::fs::read_to_string(root().join("docs/scenarios.md")).expect("the page is part of the repository");
     let told = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
-    let (of_accounts, of_orders): (Vec<_>, Vec<_>) =
+    let (of_accounts, others): (Vec<_>, Vec<_>) =
         told.map(|(scenario, _)| scenario).partition(|scenario| scenario.contains("UserCreated"));
-    for (component, told) in [(&orders, &of_orders), (&accounts, &of_accounts)] {
+    let (of_order_payment, of_orders): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|scenario| scenario.contains("PaymentReceived"));
+    for (component, told) in [(&orders, &of_orders), (&accounts, &of_accounts), (&order_payment, &of_order_payment)] {
         for (number, scenario) in told.iter().enumerate() {
             component.tell(&format!("{number}.yaml"), scenario);
         }
@@ -127,6 +61,8 @@ fn what_the_docs_tell_is_true() {
     let told = of_orders.len();
     assert!(told >= 4 && passed.ends_with(&format!("{told} scenarios passed\n")), "{told}: {passed}");
     assert!(accounts.passes(&[]).ends_with("1 scenario passed\n") && of_accounts.len() == 1);
+    let (passed, told) = (order_payment.passes(&[]), of_order_payment.len());
+    assert!(told >= 2 && passed.contains(&format!("\n{told} scenarios passed; seed ")), "{told}: {passed}");
 }
 
 #[test]

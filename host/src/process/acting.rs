@@ -73,6 +73,12 @@ pub struct Options {
     pub event_bytes: usize,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self { causation_depth: 50, event_bytes: 1 << 20 }
+    }
+}
+
 /// A process that does what it decides. It ends with this.
 pub struct Actor {
     done: watch::Receiver<u64>,

@@ -33,7 +33,7 @@ pub(super) struct Clockwork {
 }
 
 /// A timer that is due.
-struct Due {
+pub(crate) struct Due {
     instance: String,
     name: String,
     timer: Timer,
@@ -41,7 +41,7 @@ struct Due {
 
 /// Timers do not fire for now.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(crate) enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -91,7 +91,8 @@ impl Clockwork {
             }
             return Ok(());
         }
-        let entries = due.iter().map(|due| self.entry(due, now_us)).collect::<Result<Vec<_>, _>>()?;
+        let entries =
+            due.iter().map(|due| due.entry(&self.process, &self.module, now_us)).collect::<Result<Vec<_>, _>>()?;
         let applied = self.store.progress().applied;
         let mut last = 0;
         for (entered, due) in self.means.log.append_each(entries).await?.into_iter().zip(&due) {
@@ -117,11 +118,14 @@ impl Clockwork {
             std::future::pending::<()>().await;
         }
     }
+}
 
-    fn entry(&self, due: &Due, now_us: i64) -> Result<Entry, Error> {
-        let Due { instance, name, timer } = due;
+impl Due {
+    /// What the log takes for it where it fires at this moment.
+    pub(crate) fn entry(&self, process: &str, module: &str, now_us: i64) -> Result<Entry, Error> {
+        let Self { instance, name, timer } = self;
         let fired = TimerFired {
-            process: self.process.clone(),
+            process: process.to_owned(),
             instance: instance.clone(),
             timer: name.clone(),
             set_by: timer.set_by,
@@ -129,10 +133,10 @@ impl Clockwork {
             occurrence: timer.occurrence,
             missed: timer.missed(now_us),
         };
-        let stream = streams::of_instance(&self.process, instance);
+        let stream = streams::of_instance(process, instance);
         let event = NewEvent {
-            id: Some(ids::timer(&self.process, timer.set_by, timer.due_us, name, instance)),
-            module: self.module.clone(),
+            id: Some(ids::timer(process, timer.set_by, timer.due_us, name, instance)),
+            module: module.to_owned(),
             internal: true,
             ..NewEvent::json(TIMER_FIRED, serde_json::to_vec(&fired)?)
         };
@@ -253,7 +257,7 @@ fn overdue_rows(
 }
 
 /// Timers that are due at a moment, the earliest first.
-fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error> {
+pub(crate) fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT instance, name, due_at, set_by, occurrence, every_us FROM timers t WHERE due_at <= ?1 AND {FREED} ORDER BY due_at LIMIT ?2"
     ))?;
@@ -270,7 +274,7 @@ fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error
 }
 
 /// When the next one is due.
-fn next(connection: &rusqlite::Connection) -> Result<Option<i64>, Error> {
+pub(crate) fn next(connection: &rusqlite::Connection) -> Result<Option<i64>, Error> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT due_at FROM timers t WHERE {FREED} ORDER BY due_at LIMIT 1"))?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?)

@@ -25,7 +25,7 @@ pub mod decision;
 pub mod facts;
 pub mod ids;
 mod ledger;
-mod outbox;
+pub(crate) mod outbox;
 pub mod reactor;
 pub mod replay;
 pub mod streams;

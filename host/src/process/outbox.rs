@@ -3,7 +3,7 @@
 //! An effect has one id. What stands in the log under that id is what became of it: the event that was appended, or the one that tells
 //! that it was refused. So it is done once, however often it is tried.
 
-use super::acting::Means;
+use super::acting::{Means, Options};
 use super::decision::{Action, Effect, Expected};
 use super::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED};
 use super::reactor::TOO_DEEP;
@@ -42,8 +42,9 @@ pub(super) struct Outbox {
 }
 
 /// An effect that is to be done, and who decided it.
-struct Due {
-    position: u64,
+pub(crate) struct Due {
+    /// That of the event that led to it.
+    pub(crate) position: u64,
     instance: String,
     ordinal: usize,
     effect: Effect,
@@ -51,7 +52,7 @@ struct Due {
 
 /// The place behind the last effect that is done.
 #[derive(Clone)]
-struct Cursor {
+pub(crate) struct Cursor {
     position: u64,
     instance: String,
     ordinal: i64,
@@ -59,7 +60,7 @@ struct Cursor {
 
 /// Effects are not done for now.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(crate) enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -77,8 +78,7 @@ impl From<rusqlite::Error> for Error {
 impl Outbox {
     /// Appends what is decided, from where it acts on, until it is stopped.
     pub(super) async fn run(self, stop: CancellationToken) {
-        // Everything at that position is somebody else's, whatever the instance.
-        let mut cursor = Cursor { position: self.acting.position() + 1, instance: String::new(), ordinal: 0 };
+        let mut cursor = Cursor::behind(self.acting.position());
         let mut progress = self.store.watch_progress();
         while !stop.is_cancelled() {
             let applied = progress.borrow_and_update().applied;
@@ -112,11 +112,7 @@ impl Outbox {
         let behind = cursor.clone();
         let due = self.store.read(move |snapshot| due(snapshot.by_hand()?, &behind)).await?;
         let Some(last) = due.last() else { return Ok(false) };
-        let next = Cursor {
-            position: last.position,
-            instance: last.instance.clone(),
-            ordinal: last.ordinal.cast_signed() as i64 + 1,
-        };
+        let next = Cursor::after(last);
         let (process, module, means) = (self.process.clone(), self.module.clone(), Arc::clone(&self.means));
         let entries = self.means.log.read(move |reader| Ok(entries(reader, &process, &module, &means, due))).await??;
         for entered in self.means.log.append_each(entries).await? {
@@ -137,8 +133,24 @@ impl Outbox {
     }
 }
 
-/// What is to be done from a place on, in its order.
-fn due(connection: &rusqlite::Connection, from: &Cursor) -> Result<Vec<Due>, Error> {
+impl Cursor {
+    /// Everything at this position is somebody else's, whatever the instance.
+    pub(crate) fn behind(position: u64) -> Self {
+        Self { position: position + 1, instance: String::new(), ordinal: 0 }
+    }
+
+    /// This effect is done, and all before it.
+    pub(crate) fn after(done: &Due) -> Self {
+        Self {
+            position: done.position,
+            instance: done.instance.clone(),
+            ordinal: done.ordinal.cast_signed() as i64 + 1,
+        }
+    }
+}
+
+/// What is to be done from a place on, in its order, some of it.
+pub(crate) fn due(connection: &rusqlite::Connection, from: &Cursor) -> Result<Vec<Due>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT o.position, o.instance, o.ordinal, d.actions
          FROM laterna_outbox o JOIN decisions d ON d.instance = o.instance AND d.position = o.position
@@ -179,25 +191,41 @@ fn entries(
         if trigger.as_ref().is_none_or(|(event, _)| event.position != due.position) {
             let event =
                 reader.event_at(due.position)?.ok_or_else(|| log::Error::NotStored("it ends too early".to_owned()))?;
-            let depth = depth(reader, &event, means.options.causation_depth)?;
+            let depth = depth(&event, means.options.causation_depth, |id| reader.by_id("", id))?;
             trigger = Some((event, depth));
         }
         let Some((event, depth)) = &trigger else { continue };
-        let Due { instance, ordinal, effect, .. } = due;
-        let mut new = new_event(&effect, event)?;
-        (new.module, new.id) = (module.to_owned(), Some(ids::effect(process, event.position, ordinal, &instance)));
-        let fault = registry.admit(&effect.stream, None, &mut new).or_else(|| means.barred(&new, *depth));
-        let told = RawValue::from_string(serde_json::to_string(&effect)?)?;
-        let refused = refused(process, module, event, instance, ordinal, told);
-        entries.push(Entry {
-            stream: effect.stream,
-            expected: expected(effect.expected),
-            event: new,
-            fault,
-            otherwise: refused,
-        });
+        let look_over = |stream: &str, new: &mut NewEvent| {
+            registry.admit(stream, None, new).or_else(|| means.options.barred(new, *depth))
+        };
+        entries.push(due.entry(process, module, event, look_over)?);
     }
     Ok(entries)
+}
+
+impl Due {
+    /// Whether it is of this type, and of this stream where one is named.
+    pub(crate) fn is_so(&self, event_type: &str, stream: Option<&str>) -> bool {
+        self.effect.event_type == event_type && stream.is_none_or(|stream| self.effect.stream == stream)
+    }
+
+    /// What the log takes for it. `look_over` says what is against the event that is to be appended to a stream, if anything.
+    pub(crate) fn entry(
+        self,
+        process: &str,
+        module: &str,
+        trigger: &StoredEvent,
+        look_over: impl FnOnce(&str, &mut NewEvent) -> Option<Refusal>,
+    ) -> Result<Entry, Error> {
+        let Self { instance, ordinal, effect, .. } = self;
+        let mut event = new_event(&effect, trigger)?;
+        (event.module, event.id) =
+            (module.to_owned(), Some(ids::effect(process, trigger.position, ordinal, &instance)));
+        let fault = look_over(&effect.stream, &mut event);
+        let told = RawValue::from_string(serde_json::to_string(&effect)?)?;
+        let otherwise = refused(process, module, trigger, instance, ordinal, told);
+        Ok(Entry { stream: effect.stream, expected: expected(effect.expected), event, fault, otherwise })
+    }
 }
 
 fn new_event(effect: &Effect, trigger: &StoredEvent) -> Result<NewEvent, Error> {
@@ -253,15 +281,20 @@ fn expected(expected: Expected) -> log::Expected {
     }
 }
 
-/// How many events led to this one, one by another, as far as `limit`. A timer that was waited for begins anew.
-fn depth(reader: &mut Reader, event: &StoredEvent, limit: usize) -> Result<usize, log::Error> {
+/// How many events led to this one, one by another, as far as `limit`. A timer that was waited for begins anew. `by_id` finds an event of
+/// this log.
+pub(crate) fn depth<E>(
+    event: &StoredEvent,
+    limit: usize,
+    mut by_id: impl FnMut(&str) -> Result<Option<StoredEvent>, E>,
+) -> Result<usize, E> {
     let mut event = event.clone();
     for depth in 0..limit {
         let cause = match event.causation_id.as_str() {
             "" => None,
             // An event that comes from elsewhere was led to by what stands there.
             _ if !event.source.is_empty() => None,
-            id => reader.by_id("", id)?,
+            id => by_id(id)?,
         };
         let Some(cause) = cause else { return Ok(depth) };
         let waited_us = event.recorded_at_us.saturating_sub(cause.recorded_at_us);
@@ -273,10 +306,10 @@ fn depth(reader: &mut Reader, event: &StoredEvent, limit: usize) -> Result<usize
     Ok(limit)
 }
 
-impl Means {
-    /// What is to be said against an effect that the log itself would take.
-    fn barred(&self, event: &NewEvent, depth: usize) -> Option<Refusal> {
-        let (limit, bytes) = (self.options.causation_depth, self.options.event_bytes);
+impl Options {
+    /// What is to be said against an effect that the log itself would take, where so many events led to what led to it.
+    pub(crate) fn barred(&self, event: &NewEvent, depth: usize) -> Option<Refusal> {
+        let (limit, bytes) = (self.causation_depth, self.event_bytes);
         if depth >= limit {
             let reason = format!(
                 "{limit} events led to it, one by another: processes that react to each other's effects may go round in a circle. \

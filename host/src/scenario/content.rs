@@ -74,6 +74,20 @@ impl Content {
         self
     }
 
+    /// The same with only these columns, by table, and without any other table.
+    #[must_use]
+    pub fn only(mut self, kept: &[(&str, &[&str])]) -> Self {
+        let kept = |name: &str| kept.iter().find(|(table, _)| *table == name).map(|(_, columns)| *columns);
+        self.tables.retain(|table| kept(&table.name).is_some());
+        for table in &mut self.tables {
+            let kept = kept(&table.name).unwrap_or_default();
+            let dropped: Vec<String> =
+                table.columns.iter().filter(|column| !kept.contains(&column.as_str())).cloned().collect();
+            table.drop_columns(&dropped);
+        }
+        self
+    }
+
     /// Where this content and another one of the same component differ.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
@@ -105,13 +119,9 @@ impl Table {
             let place = format!("{} {key}", self.name);
             match (left.get(key), right.get(key)) {
                 (Some(left), Some(right)) => {
-                    for (column, value) in left.iter().filter(|(column, value)| right.get(*column) != Some(value)) {
-                        let other = right.get(column).map(Value::to_string).unwrap_or_default();
-                        differences.push(Difference {
-                            place: format!("{place}: {column}"),
-                            left: value.to_string(),
-                            right: other,
-                        });
+                    for (column, value) in left {
+                        let other = right.get(column).unwrap_or(&Value::Null);
+                        cell_differences(&format!("{place}: {column}"), value, other, &mut differences);
                     }
                 }
                 (left, right) => {
@@ -136,6 +146,40 @@ impl Table {
             rows.insert(if *times == 1 { key } else { format!("{key} #{times}") }, row);
         }
         rows
+    }
+}
+
+/// Where two cells differ: in which of their members, where both are JSON objects.
+fn cell_differences(place: &str, left: &Value, right: &Value, differences: &mut Vec<Difference>) {
+    let object = |cell: &Value| cell.as_str().and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+    match (object(left), object(right)) {
+        (Some(left), Some(right)) if left != right => {
+            member_differences(place, &left, &right, differences);
+        }
+        _ if left == right => {}
+        _ => differences.push(Difference { place: place.to_owned(), left: left.to_string(), right: right.to_string() }),
+    }
+}
+
+fn member_differences(
+    place: &str,
+    left: &Map<String, Value>,
+    right: &Map<String, Value>,
+    differences: &mut Vec<Difference>,
+) {
+    let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    for name in names {
+        let place = format!("{place}.{name}");
+        match (left.get(name), right.get(name)) {
+            (Some(Value::Object(left)), Some(Value::Object(right))) => {
+                member_differences(&place, left, right, differences);
+            }
+            (left, right) if left == right => {}
+            (left, right) => {
+                let shown = |value: Option<&Value>| value.map_or_else(|| "not there".to_owned(), Value::to_string);
+                differences.push(Difference { place, left: shown(left), right: shown(right) });
+            }
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What must hold after the events, held against what does.
 
+use super::aftermath;
 use super::content::{described, rows_of};
 use super::format::{Halts, Parked, Query, Row, Then};
 use super::question::{self, Answer, listed};
-use super::stage::{Error, Left, Outcome, Run, Stage};
-use super::story::Story;
+use super::run::{Left, Outcome, Run};
+use super::stage::{Error, Stage};
+use super::story::{Story, What};
 use crate::projector::Halt;
 use crate::store::{Relation, cells};
 use serde_json::Value;
@@ -22,6 +24,7 @@ pub(super) fn check(stage: &Stage, story: &Story) -> Result<(), String> {
     for (table, columns) in &story.ignore {
         check_columns(find(stage, table)?, columns.iter())?;
     }
+    check_process(stage, story)?;
     for then in story.steps.iter().map(|step| &step.then) {
         for (table, rows) in &then.tables {
             check_columns(find(stage, table)?, rows.iter().flat_map(Row::keys))?;
@@ -29,6 +32,43 @@ pub(super) fn check(stage: &Stage, story: &Story) -> Result<(), String> {
         then.queries.iter().try_for_each(|asked| question::check(stage.plugin.manifest(), asked))?;
     }
     Ok(())
+}
+
+/// Makes sure that only a process manager is told what is for one, and only of effects that it may have.
+fn check_process(stage: &Stage, story: &Story) -> Result<(), String> {
+    let manifest = stage.plugin.manifest();
+    let Some(process) = &manifest.process else {
+        let for_process = story.steps.iter().find_map(|step| {
+            let item = step.items.iter().find_map(|item| match item.what {
+                What::Event(_) => None,
+                What::Advance(_) => Some("advance"),
+                What::Refuse(_) => Some("refuse"),
+                What::Kill => Some("kill"),
+            });
+            let then = &step.then;
+            item.or(then.effects.as_ref().map(|_| "effects"))
+                .or(then.timers.as_ref().map(|_| "timers"))
+                .or(then.instances.as_ref().map(|_| "instances"))
+        });
+        return for_process.map_or(Ok(()), |word| {
+            let name = &manifest.name;
+            Err(format!(
+                "`{word}` is for process managers, and `{name}` is a projection: it reacts to nothing but events, and does nothing but \
+                 answer. Say `tables` or `queries`"
+            ))
+        });
+    };
+    let refused = story.steps.iter().flat_map(|step| &step.items).filter_map(|item| match &item.what {
+        What::Refuse(refused) => Some(&refused.event_type),
+        What::Event(_) | What::Advance(_) | What::Kill => None,
+    });
+    let expected = story.steps.iter().flat_map(|step| step.then.effects.iter().flatten());
+    let mut named = refused.chain(expected.map(|effect| &effect.event_type));
+    let unknown = named.find(|name| process.produces.iter().all(|product| product.event_type != **name));
+    unknown.map_or(Ok(()), |name| {
+        let known = listed(process.produces.iter().map(|product| product.event_type.as_str()));
+        Err(format!("`{}` has no effect `{name}`; it produces: {known}", manifest.name))
+    })
 }
 
 fn find<'s>(stage: &'s Stage, table: &str) -> Result<&'s Relation, String> {
@@ -57,6 +97,7 @@ pub(super) fn unmet(then: &Then, run: &Run<'_>, outcome: &Outcome) -> Result<Vec
             unmet.extend(unmet_rows(&format!("table `{table}`"), &relation.key, expected, &found));
         }
     }
+    unmet.extend(aftermath::unmet(then, run, outcome)?);
     for asked in &then.queries {
         unmet.extend(unmet_answer(asked, question::ask(run, asked)?));
     }

@@ -1,11 +1,18 @@
 //! A scenario as it is written. Its doc comments are the descriptions in `docs/scenario.schema.json`.
 
-use schemars::{JsonSchema, schema_for};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+mod then;
 
-/// A scenario of a component: given these events, then its tables and queries answer so.
+use super::first_key;
+use crate::process::reactor::TOO_DEEP;
+use schemars::{JsonSchema, schema_for};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+pub use then::{Effect, Halts, Instance, Parked, Query, Row, Then, Timer};
+
+/// A scenario of a component: given these events, then its tables and queries answer so, and a process manager has done this.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "A scenario of a Laterna component")]
@@ -32,7 +39,7 @@ pub struct Scenario {
     /// Columns, by table, that are no part of the outcome when orders are compared: a position, say.
     #[serde(default)]
     pub ignore: BTreeMap<String, Vec<String>>,
-    /// The events, in order. Their positions count from 1.
+    /// The events, in order, and what else happens between them. Positions count from 1.
     #[serde(default)]
     pub given: Option<Vec<Given>>,
     /// What must hold after them. With `order: any` or `interleaved` and two events or more it may be left out: that all orders come
@@ -61,7 +68,7 @@ pub enum Order {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// The events, in order.
+    /// The events, in order, and what else happens between them.
     #[serde(default)]
     pub given: Vec<Given>,
     /// What must hold after them.
@@ -69,10 +76,122 @@ pub struct Step {
     pub then: Then,
 }
 
+/// What happens: an event, or, for a process manager, something else.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum Given {
+    /// An event comes.
+    Event(Event),
+    /// Time goes on.
+    Advance(Advance),
+    /// An effect is about to be refused.
+    Refuse(Refuse),
+    /// The host dies.
+    Kill(Kill),
+}
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(GivenVisitor)
+    }
+}
+
+struct GivenVisitor;
+
+impl<'de> Visitor<'de> for GivenVisitor {
+    type Value = Given;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an event, `advance`, `refuse` or `kill`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Given, A::Error> {
+        let (key, map) = first_key::look(map)?;
+        match key.as_str() {
+            "advance" => Advance::deserialize(map).map(Given::Advance),
+            "refuse" => Refuse::deserialize(map).map(Given::Refuse),
+            "kill" => Kill::deserialize(map).map(Given::Kill),
+            _ => Event::deserialize(map).map(Given::Event),
+        }
+    }
+}
+
+/// Time goes on. Timers that become due fire in the order of time, each at its moment.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Advance {
+    /// By so much: `30m`, `1h 30m`, `7d`, `PT30M`.
+    pub advance: String,
+}
+
+/// The log refuses an effect; its instance is told so.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refuse {
+    /// The next one that is so.
+    pub refuse: Refused,
+}
+
+/// An effect that is to be refused.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Its stream; any where it is left out.
+    #[serde(default)]
+    pub stream: Option<String>,
+    /// Why, by its stable name.
+    pub code: Code,
+    /// Why, in words.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Why a log refuses an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// Its stream takes no more.
+    StreamClosed,
+    /// Its stream is not as it takes for granted.
+    WrongExpectedRevision,
+    /// Its data are not as its schema says.
+    SchemaViolation,
+    /// It is too large.
+    EventTooLarge,
+    /// Too many events led to it, one by another.
+    CausationTooDeep,
+}
+
+impl Code {
+    /// Its stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StreamClosed => "stream-closed",
+            Self::WrongExpectedRevision => "wrong-expected-revision",
+            Self::SchemaViolation => "schema-violation",
+            Self::EventTooLarge => "event-too-large",
+            Self::CausationTooDeep => TOO_DEEP,
+        }
+    }
+}
+
+/// The host dies, with half of what was to be done done and nothing marked as done, and starts again: nothing may happen twice.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// Always true.
+    #[schemars(extend("const" = true))]
+    pub kill: bool,
+}
+
 /// An event.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Given {
+pub struct Event {
     /// Its type: a fact in the past tense.
     #[serde(rename = "type")]
     pub event_type: String,
@@ -98,7 +217,8 @@ pub struct Given {
     #[serde(default)]
     pub occurred_at: Option<String>,
     /// When the log took it, in RFC 3339; never before the event that comes before it. Where it is left out: a second after that one,
-    /// and the first at 2026-01-01T00:00:00Z. In other orders the times stay at their places.
+    /// and the first at 2026-01-01T00:00:00Z. In other orders the times stay at their places. For a process manager, time goes on to this
+    /// moment first, as by `advance`.
     #[serde(default)]
     pub recorded_at: Option<String>,
     /// Anything that goes with it.
@@ -129,92 +249,6 @@ pub enum Visibility {
     Internal,
 }
 
-/// What must hold.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Then {
-    /// By table or view: exactly these rows, as many, in the order of the key.
-    #[serde(default)]
-    pub tables: BTreeMap<String, Vec<Row>>,
-    /// Questions and their answers.
-    #[serde(default)]
-    pub queries: Vec<Query>,
-    /// The projection halts, and what else is expected is as before that event.
-    #[serde(default)]
-    pub halts: Option<Halts>,
-    /// Exactly these sequences are left out, in the order of the events that could not be applied; none where it is left out.
-    #[serde(default)]
-    pub parked: Vec<Parked>,
-}
-
-impl Then {
-    /// Whether it holds whatever happens.
-    #[must_use]
-    pub fn expects_nothing(&self) -> bool {
-        self.tables.is_empty() && self.queries.is_empty() && self.halts.is_none() && self.parked.is_empty()
-    }
-}
-
-/// A row: a value for each column that matters. One that is not named is not looked at. Booleans are 1 and 0, blobs are base64.
-pub type Row = Map<String, Value>;
-
-/// A question and its answer: one of `rows`, `answer` and `refused`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{ "required": ["rows"] }, { "required": ["answer"] }, { "required": ["refused"] }]))]
-pub struct Query {
-    /// The query's name.
-    pub query: String,
-    /// Its parameters.
-    #[serde(default)]
-    pub with: Map<String, Value>,
-    /// Of a query that SQL answers: exactly these rows, in its order. A column that is not named is not looked at.
-    #[serde(default)]
-    pub rows: Option<Vec<Row>>,
-    /// Of a query that the component's code answers: exactly this JSON.
-    #[serde(default, deserialize_with = "said")]
-    pub answer: Option<Value>,
-    /// It is not answered: part of the reason.
-    #[serde(default)]
-    pub refused: Option<String>,
-}
-
-/// That the projection halts.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Halts {
-    /// The position of the event that it cannot apply.
-    #[schemars(range(min = 1))]
-    pub at: u64,
-    /// Part of the reason.
-    #[serde(default)]
-    pub because: Option<String>,
-}
-
-/// That the later events of a sequence are left out, from one that could not be applied on.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Parked {
-    /// The sequence: a stream, unless the component says otherwise.
-    pub sequence: String,
-    /// The position of the event that cannot be applied. Not looked at where the order is open.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub at: Option<u64>,
-    /// How many events are left out, that one included. Not looked at where the order is open.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub events: Option<u64>,
-    /// Part of the reason.
-    #[serde(default)]
-    pub because: Option<String>,
-}
-
-/// Tells an answer that is `null` from none.
-fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
-}
-
 /// The JSON Schema of the format, for editors.
 #[must_use]
 pub fn json_schema() -> Value {
@@ -228,13 +262,7 @@ fn order_is_open() -> Value {
 
 /// In the schema: each `then` expects something.
 fn something_is_expected() -> Value {
-    let something = json!({ "type": "object", "anyOf": [
-        { "properties": { "tables": { "minProperties": 1 } }, "required": ["tables"] },
-        { "properties": { "queries": { "minItems": 1 } }, "required": ["queries"] },
-        { "properties": { "halts": { "type": "object" } }, "required": ["halts"] },
-        { "properties": { "parked": { "minItems": 1 } }, "required": ["parked"] },
-    ] });
-    let then = json!({ "properties": { "then": something }, "required": ["then"] });
+    let then = json!({ "properties": { "then": then::something() }, "required": ["then"] });
     json!({ "if": { "required": ["given"] }, "then": then, "else": { "properties": { "steps": { "items": then } } } })
 }
 

@@ -8,21 +8,29 @@
 //! * [`mod@format`]: a scenario as it is written in YAML
 //! * [`story`]: a scenario that was read and checked, with its events as a log would have them
 //! * [`stage`]: a component, and a store of its own for each run of a story
+//! * `run`: one telling of a story
+//! * `history`: its log, in memory
+//! * `world`: what a process manager decides, done in that log
 //! * [`content`]: everything that is in a store, compared
-//! * `expectation`, `question`: what a story expects
+//! * `expectation`, `question`, `aftermath`: what a story expects
 //! * `orders`: in which orders events may come
 //! * [`trial`]: a story at all batch sizes, then in all its orders
 //! * `side_by_side`: two outcomes beside each other, for people
 
+mod aftermath;
 pub mod content;
 mod expectation;
+mod first_key;
 pub mod format;
+mod history;
 mod orders;
 mod question;
+mod run;
 mod side_by_side;
 pub mod stage;
 pub mod story;
 pub mod trial;
+mod world;
 
 pub use format::json_schema;
 pub use stage::Stage;

@@ -1,7 +1,8 @@
 //! The questions of a story.
 
 use super::format::Query;
-use super::stage::{Error, Run};
+use super::run::Run;
+use super::stage::Error;
 use crate::plugin::{CallError, Manifest, NamedQuery};
 use crate::store::{Arguments, Bounds, ReadError, Snapshot, cells};
 use rusqlite::types::Value as Cell;

@@ -1,21 +1,15 @@
 //! A component, and a store of its own for each run of a story.
 
-use super::content::{self, Content};
-use super::format::Order;
-use super::story::{Event, Story};
-use crate::log::{Filter, Kind, category};
-use crate::plugin::{Batch, Envelope, Plugin, Upcaster, Upcasting};
-use crate::projector::{self, Halt, Terms, consumed};
-use crate::store::parked::Sequence;
+use super::story::Story;
+use crate::log::Filter;
+use crate::plugin::{Plugin, Upcaster, Upcasting};
+use crate::process::{clockwork, outbox};
+use crate::projector::{self, Terms, consumed};
 use crate::store::{self, Limits, ReadError, Relation, Store};
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-
-/// Sequences that are looked at: more than may be left out.
-const PARKED: usize = 10_000;
 
 /// What stories about one component are told on.
 pub struct Stage {
@@ -28,7 +22,7 @@ pub struct Stage {
     runs: Cell<u64>,
 }
 
-/// A story cannot be told: the fault of the machine, not of the component.
+/// A story cannot be told to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store is out of order.
@@ -43,45 +37,24 @@ pub enum Error {
     /// The machine stopped the component.
     #[error("{0}")]
     Machine(String),
+    /// Something follows from what follows, and so on.
+    #[error(
+        "more than {0} effects and timers follow from one event or `advance`: the process may go round in a circle by its timers; where it \
+         does not, advance by less at a time"
+    )]
+    Restless(usize),
 }
 
-/// An event as it comes in a run.
-#[derive(Debug, Clone)]
-pub(super) struct Arrival<'s> {
-    pub(super) event: &'s Event,
-    /// It comes a second time, under another id.
-    pub(super) again: bool,
+impl From<outbox::Error> for Error {
+    fn from(error: outbox::Error) -> Self {
+        Self::Machine(error.to_string())
+    }
 }
 
-/// One telling of a story, with a store of its own.
-pub(super) struct Run<'s> {
-    stage: &'s Stage,
-    story: &'s Story,
-    terms: Terms,
-    consumed: Filter,
-    store: Store,
-    pub(super) batch_size: usize,
-    head: u64,
-    revisions: BTreeMap<&'s str, u64>,
-}
-
-/// What came of the events so far.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Outcome {
-    /// Why nothing more is folded, if so: an event's fault, never the machine's.
-    pub(super) halt: Option<Halt>,
-    pub(super) content: Content,
-    /// What is left out.
-    pub(super) parked: Vec<Left>,
-}
-
-/// A sequence of which events are left out.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Left {
-    pub(super) sequence: String,
-    /// Where it began and how much it is; `None` where the order is open.
-    pub(super) place: Option<(u64, u64)>,
-    pub(super) reason: String,
+impl From<clockwork::Error> for Error {
+    fn from(error: clockwork::Error) -> Self {
+        Self::Machine(error.to_string())
+    }
 }
 
 impl Stage {
@@ -94,6 +67,8 @@ impl Stage {
         let empty = folder.path().join("empty.db");
         let store = Store::open(&empty, &plugin.manifest().schema, plugin.digest(), &Limits::default())?;
         let relations = store.relations().to_vec();
+        // What is there besides the read model is made by who folds.
+        projector::replay(&plugin, &Terms::default(), &store, []).map_err(|halt| Error::Machine(halt.to_string()))?;
         Ok(Self { plugin, upcasters, folder, empty, relations, runs: Cell::new(0) })
     }
 
@@ -117,113 +92,30 @@ impl Stage {
         consumed(self.plugin.manifest(), &story.module)
     }
 
-    /// Begins a story from an empty store.
-    pub(super) fn run<'s>(&'s self, story: &'s Story, batch_size: usize) -> Result<Run<'s>, Error> {
+    /// What the component's process is called, if it is a process manager.
+    pub(super) fn process(&self) -> Option<&str> {
+        self.plugin.manifest().process.is_some().then(|| self.component())
+    }
+
+    /// What events are led by to the version that the component handles in a story.
+    pub(super) fn upcasting(&self, story: &Story) -> Upcasting {
+        let upcasters = story.upcasters.iter().filter_map(|name| self.upcasters.get(name));
+        // Of no module, so that they take the events of any.
+        let upcasters = upcasters.map(|upcaster| (String::new(), upcaster.clone())).collect();
+        Upcasting::new(self.plugin.manifest(), upcasters)
+    }
+
+    /// A copy of the empty store.
+    pub(super) fn new_store(&self) -> Result<PathBuf, Error> {
         let number = self.runs.get();
         self.runs.set(number + 1);
         let path = self.folder.path().join(format!("{number}.db"));
         std::fs::copy(&self.empty, &path)?;
-        let store = Store::open(&path, &self.plugin.manifest().schema, self.plugin.digest(), &Limits::default())?;
-        store.discard();
-        let upcasters = story.upcasters.iter().filter_map(|name| self.upcasters.get(name));
-        // Of no module, so that they take the events of any.
-        let upcasters = upcasters.map(|upcaster| (String::new(), upcaster.clone())).collect();
-        let upcasting = Upcasting::new(self.plugin.manifest(), upcasters);
-        let terms = Terms { module: story.module.clone(), upcasting, ..Terms::default() };
-        Ok(Run {
-            stage: self,
-            story,
-            terms,
-            consumed: self.consumed(story),
-            store,
-            batch_size,
-            head: 0,
-            revisions: BTreeMap::new(),
-        })
-    }
-}
-
-impl<'s> Run<'s> {
-    pub(super) fn plugin(&self) -> &Plugin {
-        &self.stage.plugin
+        Ok(path)
     }
 
-    pub(super) fn store(&self) -> &Store {
-        &self.store
+    /// Opens a store that was made here.
+    pub(super) fn open(&self, path: &Path) -> Result<Store, Error> {
+        Ok(Store::open(path, &self.plugin.manifest().schema, self.plugin.digest(), &Limits::default())?)
     }
-
-    /// Lets these events come, and answers what is there then.
-    pub(super) fn fold(&mut self, arrivals: &[Arrival<'s>]) -> Result<Outcome, Error> {
-        let batches = self.batches(arrivals);
-        let halt = match projector::replay(&self.stage.plugin, &self.terms, &self.store, batches) {
-            Ok(()) => None,
-            Err(Halt::Machine { reason, .. }) => return Err(Error::Machine(reason)),
-            Err(halt) => Some(halt),
-        };
-        Ok(Outcome { halt, content: content::read(&self.store)?, parked: self.left()? })
-    }
-
-    fn left(&self) -> Result<Vec<Left>, Error> {
-        let in_order = self.story.order == Order::Given;
-        let left = |parked: Sequence| Left {
-            place: in_order.then_some((parked.position, parked.events)),
-            // Which event of it comes first, and what is wrong with that, hangs on the order.
-            reason: if in_order { parked.reason } else { String::new() },
-            sequence: parked.sequence,
-        };
-        let parked: Vec<Sequence> = self.store.read_here(|snapshot| snapshot.parked(0, PARKED))?;
-        let mut parked: Vec<Left> = parked.into_iter().map(left).collect();
-        if !in_order {
-            parked.sort_by(|one, other| one.sequence.cmp(&other.sequence));
-        }
-        Ok(parked)
-    }
-
-    /// The events that the component consumes, each batch with the position up to which it brings the store.
-    fn batches(&mut self, arrivals: &[Arrival<'s>]) -> Vec<(Batch, u64)> {
-        let mut batches = Vec::new();
-        let mut batch = Batch::default();
-        for Arrival { event, again } in arrivals {
-            let revision = self.revisions.entry(&event.stream).or_default();
-            let place = self.head as usize;
-            self.head += 1;
-            if is_among(&self.consumed, event) {
-                if batch.len() == self.batch_size {
-                    batches.push((std::mem::take(&mut batch), self.head - 1));
-                }
-                batch.push(&Envelope {
-                    position: self.head,
-                    revision: *revision,
-                    schema_version: event.schema_version,
-                    recorded_at_us: self.story.recorded_at_us(place),
-                    internal: event.internal,
-                    source: &event.source,
-                    id: &id(event, *again),
-                    stream: &event.stream,
-                    event_type: &event.event_type,
-                    module: &event.module,
-                    occurred_at: event.occurred_at.as_deref(),
-                    correlation_id: &event.correlation_id,
-                    causation_id: &event.causation_id,
-                    content_type: &event.content_type,
-                    data: &event.data,
-                    metadata: &event.metadata,
-                });
-            }
-            *revision += 1;
-        }
-        batches.push((batch, self.head));
-        batches
-    }
-}
-
-/// Whether an event is one of those.
-pub(super) fn is_among(filter: &Filter, event: &Event) -> bool {
-    let Event { event_type, stream, module, internal, .. } = event;
-    filter.wants(&Kind { event_type, category: category(stream), module, internal: *internal })
-}
-
-/// The id under which an event comes.
-fn id(event: &Event, again: bool) -> Cow<'_, str> {
-    if again { Cow::Owned(format!("{} (again)", event.id)) } else { Cow::Borrowed(&event.id) }
 }

@@ -1,7 +1,8 @@
 //! A scenario that was read and checked, with its events as a log would have them.
 
-use super::format::{Given, Halts, Order, Query, Scenario, Step, Then, Visibility};
+use super::format::{self, Given, Halts, Order, Query, Refused, Scenario, Step, Then, Visibility};
 use crate::log::is_time;
+use crate::plugin::rfc3339;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -32,17 +33,57 @@ pub struct Story {
     pub ignore: BTreeMap<String, Vec<String>>,
     /// One after another. At least one; exactly one where the order is not as given.
     pub steps: Vec<Chapter>,
-    /// When the event at each place of the log is recorded, in microseconds since 1970-01-01T00:00:00Z.
-    recorded_at_us: Vec<i64>,
 }
 
-/// A part of a story: some events, and what must hold after them.
+/// A part of a story: what happens, and what must hold after it.
 #[derive(Debug, Clone)]
 pub struct Chapter {
     /// In the order of the story.
-    pub events: Vec<Event>,
+    pub items: Vec<Item>,
     /// What must hold after them.
     pub then: Then,
+}
+
+/// What happens at a moment.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The moment, in microseconds since 1970-01-01T00:00:00Z. It belongs to the place, whatever event comes there.
+    pub at_us: i64,
+    /// Time goes on to that moment first, and whatever is to happen by then happens. Otherwise it comes together with what is before it.
+    pub waits: bool,
+    /// What it is.
+    pub what: What,
+}
+
+/// What may happen.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// An event comes.
+    Event(Event),
+    /// Nothing but that time goes on: by so much, as it was written.
+    Advance(String),
+    /// The next such effect is refused.
+    Refuse(Refused),
+    /// The host dies, and starts again.
+    Kill,
+}
+
+impl Chapter {
+    /// Its events, in the order of the story.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.items.iter().filter_map(Item::event)
+    }
+}
+
+impl Item {
+    /// The event, if it is one.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        match &self.what {
+            What::Event(event) => Some(event),
+            What::Advance(_) | What::Refuse(_) | What::Kill => None,
+        }
+    }
 }
 
 /// An event without its place in the log.
@@ -112,17 +153,6 @@ impl Story {
             .map_err(|error| Error::Yaml(error.to_string().replacen("<input>", called, 1)))?;
         check(scenario).map_err(Error::Unfit)
     }
-
-    /// When the event at this place of the log, from 0, is recorded.
-    #[must_use]
-    pub fn recorded_at_us(&self, place: usize) -> i64 {
-        // Where some come a second time there are more places than the story has.
-        self.recorded_at_us.get(place).copied().unwrap_or_else(|| {
-            let last = self.recorded_at_us.last().copied().unwrap_or(BEGINNING_US);
-            let beyond = place.saturating_sub(self.recorded_at_us.len()) + 1;
-            last.saturating_add(SECOND_US.saturating_mul(beyond as i64))
-        })
-    }
 }
 
 fn check(scenario: Scenario) -> Result<Story, String> {
@@ -153,41 +183,108 @@ fn check(scenario: Scenario) -> Result<Story, String> {
         return Err("a step comes after `halts`: nothing is folded any more then".to_owned());
     }
     let (several, duplicates) = (steps.len() > 1, duplicates.unwrap_or(true));
-    let (mut chapters, mut recorded_at_us, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut chapters, mut timeline) = (Vec::new(), Timeline::new());
     for Step { given, then } in steps {
         then.queries.iter().try_for_each(check_query)?;
         then.halts.iter().try_for_each(check_halts)?;
-        let mut events = Vec::with_capacity(given.len());
-        for given in given {
-            let place = recorded_at_us.len() + 1;
-            let in_place = |error| format!("event {place}: {error}");
-            recorded_at_us.push(time(given.recorded_at.as_deref(), recorded_at_us.last().copied()).map_err(in_place)?);
-            let event = event(given, place).map_err(in_place)?;
-            if !ids.insert((event.source.clone(), event.id.clone())) {
-                return Err(format!("event {place}: the id `{}` stands twice: a log stores it once", event.id));
-            }
-            events.push(event);
-        }
-        if then.expects_nothing() {
+        then.timers.iter().flatten().try_for_each(|timer| check_time("due_at", timer.due_at.as_deref()))?;
+        let items = given.into_iter().map(|given| timeline.place(given)).collect::<Result<Vec<_>, _>>()?;
+        let chapter = Chapter { items, then };
+        if chapter.then.expects_nothing() {
             let in_step = |error| if several { format!("step {}: {error}", chapters.len() + 1) } else { error };
-            check_orders_alone(order, duplicates, &events).map_err(in_step)?;
+            check_orders_alone(order, duplicates, &chapter).map_err(in_step)?;
         }
-        chapters.push(Chapter { events, then });
+        chapters.push(chapter);
     }
     let module = module.unwrap_or_default();
-    Ok(Story { name, module, upcasters, order, duplicates, ignore, steps: chapters, recorded_at_us })
+    Ok(Story { name, module, upcasters, order, duplicates, ignore, steps: chapters })
+}
+
+/// Gives what happens its place in time.
+struct Timeline {
+    events: usize,
+    ids: HashSet<(String, String)>,
+    /// `None` before the first event, which may say that it was recorded long ago.
+    now_us: Option<i64>,
+    /// When the next event is recorded unless it says.
+    next_us: i64,
+}
+
+impl Timeline {
+    fn new() -> Self {
+        Self { events: 0, ids: HashSet::new(), now_us: None, next_us: BEGINNING_US }
+    }
+
+    fn place(&mut self, given: Given) -> Result<Item, String> {
+        let what = match given {
+            Given::Event(given) => return self.place_event(given),
+            Given::Advance(format::Advance { advance }) => {
+                let at_us = self.now_us().checked_add(duration_us(&advance)?);
+                let at_us = at_us.filter(|us| jiff::Timestamp::from_microsecond(*us).is_ok());
+                let at_us = at_us.ok_or_else(|| format!("`advance: {advance}` leads beyond the year 9999"))?;
+                (self.now_us, self.next_us) = (Some(at_us), at_us);
+                What::Advance(advance)
+            }
+            Given::Refuse(format::Refuse { refuse }) => What::Refuse(refuse),
+            Given::Kill(format::Kill { kill: true }) => What::Kill,
+            Given::Kill(_) => return Err("`kill` is false: leave it out where the host goes on".to_owned()),
+        };
+        Ok(Item { at_us: self.now_us(), waits: true, what })
+    }
+
+    fn now_us(&self) -> i64 {
+        self.now_us.unwrap_or(self.next_us)
+    }
+
+    fn place_event(&mut self, given: format::Event) -> Result<Item, String> {
+        self.events += 1;
+        let place = self.events;
+        let in_place = |error| format!("event {place}: {error}");
+        let at_us = self.time(given.recorded_at.as_deref()).map_err(in_place)?;
+        (self.now_us, self.next_us) = (Some(at_us), at_us.saturating_add(SECOND_US));
+        let waits = given.recorded_at.is_some();
+        let event = event(given, place).map_err(in_place)?;
+        if !self.ids.insert((event.source.clone(), event.id.clone())) {
+            return Err(format!("event {place}: the id `{}` stands twice: a log stores it once", event.id));
+        }
+        Ok(Item { at_us, waits, what: What::Event(event) })
+    }
+
+    /// When an event is recorded.
+    fn time(&self, said: Option<&str>) -> Result<i64, String> {
+        let Some(said) = said else { return Ok(self.next_us) };
+        check_time("recorded_at", Some(said))?;
+        let at_us = said.parse::<jiff::Timestamp>().map_err(|error| error.to_string())?.as_microsecond();
+        match self.now_us.filter(|now_us| at_us < *now_us) {
+            Some(now_us) => Err(format!("`recorded_at` is `{said}`, before what comes before it: {}", rfc3339(now_us))),
+            None => Ok(at_us),
+        }
+    }
+}
+
+/// A time that passes, in microseconds.
+fn duration_us(said: &str) -> Result<i64, String> {
+    let span = said.parse::<jiff::Span>().and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()));
+    let us = span.ok().filter(|duration| !duration.is_negative()).and_then(|span| i64::try_from(span.as_micros()).ok());
+    us.ok_or_else(|| format!("`advance` is `{said}`: write a time that passes, such as `30m`, `1h 30m` or `7d`"))
+}
+
+fn check_time(name: &str, said: Option<&str>) -> Result<(), String> {
+    said.filter(|at| !is_time(at)).map_or(Ok(()), |at| Err(format!("`{name}` is `{at}`; {RFC_3339}")))
 }
 
 /// Where `then` expects nothing, that all orders come to the same must be something.
-fn check_orders_alone(order: Order, duplicates: bool, events: &[Event]) -> Result<(), String> {
+fn check_orders_alone(order: Order, duplicates: bool, chapter: &Chapter) -> Result<(), String> {
     const NOTHING: &str = "`then` expects nothing";
-    const INSTEAD: &str =
-        "say `tables`, as `then: {tables: {orders: [{status: paid}]}}`, or `queries`, `parked` or `halts`";
-    let one_stream = events.windows(2).all(|pair| pair[0].stream == pair[1].stream);
+    const INSTEAD: &str = "say `tables`, as `then: {tables: {orders: [{status: paid}]}}`, or `queries`, `parked` or `halts`, or of a process manager `effects`, \
+         `timers` or `instances`";
+    let streams: HashSet<&str> = chapter.events().map(|event| event.stream.as_str()).collect();
     match order {
         Order::Given => Err(format!("{NOTHING}, so that it always holds: {INSTEAD}")),
-        _ if events.len() < 2 => Err(format!("{NOTHING}, and there is no other order: give two events, or {INSTEAD}")),
-        Order::Interleaved if one_stream && !duplicates => {
+        _ if chapter.events().count() < 2 => {
+            Err(format!("{NOTHING}, and there is no other order: give two events, or {INSTEAD}"))
+        }
+        Order::Interleaved if streams.len() < 2 && !duplicates => {
             Err(format!("{NOTHING}, and one stream has no other order: give two streams, or {INSTEAD}"))
         }
         Order::Any | Order::Interleaved => Ok(()),
@@ -206,31 +303,16 @@ fn check_halts(halts: &Halts) -> Result<(), String> {
     if halts.at == 0 { Err("`halts` is at 0: positions count from 1".to_owned()) } else { Ok(()) }
 }
 
-/// When an event is recorded.
-fn time(said: Option<&str>, before: Option<i64>) -> Result<i64, String> {
-    let Some(said) = said else {
-        return Ok(before.map_or(BEGINNING_US, |before| before.saturating_add(SECOND_US)));
-    };
-    let at = said.parse::<jiff::Timestamp>().ok().filter(|_| is_time(said));
-    let at = at.ok_or_else(|| format!("`recorded_at` is `{said}`; {RFC_3339}"))?.as_microsecond();
-    if before.is_some_and(|before| at < before) {
-        return Err(format!("`recorded_at` is `{said}`, before the event that comes before it"));
-    }
-    Ok(at)
-}
-
 const RFC_3339: &str = "write RFC 3339, such as `2010-12-01T08:26:00Z`";
 
-fn event(given: Given, place: usize) -> Result<Event, String> {
+fn event(given: format::Event, place: usize) -> Result<Event, String> {
     let id = given.id.unwrap_or_else(|| format!("event-{place}"));
     for (what, name) in [("type", &given.event_type), ("stream", &given.stream), ("id", &id)] {
         if name.is_empty() || name.len() > NAME_BYTES {
             return Err(format!("`{what}` has {} bytes; it must have from 1 to {NAME_BYTES}", name.len()));
         }
     }
-    if let Some(at) = given.occurred_at.as_deref().filter(|at| !is_time(at)) {
-        return Err(format!("`occurred_at` is `{at}`; {RFC_3339}"));
-    }
+    check_time("occurred_at", given.occurred_at.as_deref())?;
     if given.schema_version == Some(0) {
         return Err("`schema_version` is 0; versions count from 1".to_owned());
     }
@@ -278,7 +360,7 @@ mod tests {
         let story = story(
             "scenario: s\ngiven: [{type: A, stream: a, data: {a: NO, b: yes, c: 1_000, d: 7, e: 1.5, f: ~, g: '5', h: 2026-01-01}}]\nthen: {tables: {t: []}}",
         );
-        let data = String::from_utf8(story.steps[0].events[0].data.clone()).expect("text");
+        let data = String::from_utf8(story.steps[0].events().next().expect("one").data.clone()).expect("text");
         assert_eq!(data, r#"{"a":"NO","b":"yes","c":"1_000","d":7,"e":1.5,"f":null,"g":"5","h":"2026-01-01"}"#);
     }
 
@@ -293,12 +375,11 @@ mod tests {
         let story = story(
             "scenario: s\norder: any\ngiven: [{type: A, stream: a}, {type: A, stream: a, recorded_at: 2027-01-01T00:00:00Z}, {type: A, stream: a}]",
         );
-        let at = |place| crate::plugin::rfc3339(story.recorded_at_us(place));
-        assert_eq!([at(0), at(1)], ["2026-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z"]);
-        assert_eq!([at(2), at(3)], ["2027-01-01T00:00:01.000000Z", "2027-01-01T00:00:02.000000Z"]);
+        let at: Vec<String> = story.steps[0].items.iter().map(|item| crate::plugin::rfc3339(item.at_us)).collect();
+        assert_eq!(at, ["2026-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z", "2027-01-01T00:00:01.000000Z"]);
         refuses(
             "scenario: s\ngiven: [{type: A, stream: a}, {type: A, stream: a, recorded_at: 2025-01-01T00:00:00Z}]",
-            &["event 2", "before the event that comes before it"],
+            &["event 2", "before what comes before it: 2026-01-01T00:00:00.000000Z"],
         );
     }
 

@@ -3,8 +3,9 @@
 use super::expectation;
 use super::format::Order;
 use super::orders::{Orders, with_duplicates};
+use super::run::{Arrival, Outcome, Run, is_among};
 use super::side_by_side::{self, Told};
-use super::stage::{Arrival, Error, Outcome, Run, Stage, is_among};
+use super::stage::{Error, Stage};
 use super::story::{Chapter, Story};
 use fastrand::Rng;
 use serde::Serialize;
@@ -87,7 +88,8 @@ impl Kind {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self { kind: Kind::Machine, text: error.to_string() }
+        let kind = if matches!(error, Error::Restless(_)) { Kind::Expectation } else { Kind::Machine };
+        Self { kind, text: error.to_string() }
     }
 }
 
@@ -113,14 +115,14 @@ fn judge_all(stage: &Stage, story: &Story, options: &Options) -> Result<Passed, 
 
 /// Tells a story as it is given, at all batch sizes in step.
 fn at_all_sizes(stage: &Stage, story: &Story, sizes: &[usize]) -> Result<(), Failed> {
-    let mut runs = sizes.iter().map(|size| stage.run(story, *size)).collect::<Result<Vec<_>, _>>()?;
-    for (number, Chapter { events, then }) in story.steps.iter().enumerate() {
+    let mut runs = sizes.iter().map(|size| Run::new(stage, story, *size)).collect::<Result<Vec<_>, _>>()?;
+    for (number, Chapter { items, then }) in story.steps.iter().enumerate() {
         let in_step = |text: String| match story.steps.len() {
             1 => text,
             _ => format!("step {}: {text}", number + 1),
         };
-        let arrivals: Vec<Arrival<'_>> = events.iter().map(|event| Arrival { event, again: false }).collect();
-        let outcomes = runs.iter_mut().map(|run| run.fold(&arrivals)).collect::<Result<Vec<_>, _>>()?;
+        let arrivals: Vec<Arrival<'_>> = items.iter().map(Arrival::as_given).collect();
+        let outcomes = runs.iter_mut().map(|run| run.tell(&arrivals)).collect::<Result<Vec<_>, _>>()?;
         let Some((first, others)) = outcomes.split_first() else { return Ok(()) };
         if let Some((index, other)) = others.iter().enumerate().find(|(_, other)| *other != first) {
             let (size, other_size) = (sizes[0], sizes[index + 1]);
@@ -147,10 +149,12 @@ fn at_all_sizes(stage: &Stage, story: &Story, sizes: &[usize]) -> Result<(), Fai
 /// Tells a story in all its orders; answers how many, and whether they, or what came twice, were chosen by lot.
 fn in_all_orders(stage: &Stage, story: &Story, chapter: &Chapter, options: &Options) -> Result<(usize, bool), Failed> {
     let mut streams = BTreeMap::new();
-    let lines = chapter.events.iter().enumerate().map(|(index, event)| match story.order {
+    let lines = chapter.events().enumerate().map(|(index, event)| match story.order {
         Order::Interleaved => *streams.entry(event.stream.as_str()).or_insert(index),
         Order::Given | Order::Any => index,
     });
+    let is_event = |item: usize| chapter.items.get(item).is_some_and(|item| item.event().is_some());
+    let events: Vec<usize> = (0..chapter.items.len()).filter(|item| is_event(*item)).collect();
     let mut orders = Orders::new(lines.collect(), options.orders);
     let mut rng = Rng::with_seed(options.seed);
     let mut sizes = options.batch_sizes.iter().copied().cycle();
@@ -158,13 +162,17 @@ fn in_all_orders(stage: &Stage, story: &Story, chapter: &Chapter, options: &Opti
     let mut first: Option<(Told<'_>, Outcome)> = None;
     while let Some(order) = orders.next(options.orders, &mut rng) {
         told += 1;
-        let plain = order.iter().map(|event| (*event, false)).collect();
-        let doubled = story.duplicates.then(|| with_duplicates(&order, &mut rng));
+        // Only events change their places, and only among themselves.
+        let mut next = order.iter().filter_map(|event| events.get(*event).copied());
+        let order =
+            (0..chapter.items.len()).map(|item| if is_event(item) { next.next().unwrap_or(item) } else { item });
+        let order: Vec<usize> = order.collect();
+        let plain = order.iter().map(|item| (*item, false)).collect();
+        let doubled = story.duplicates.then(|| with_duplicates(&order, is_event, &mut rng));
         for places in std::iter::once(plain).chain(doubled) {
             let telling = Told::new(told, chapter, &places);
-            let mut run = stage.run(story, sizes.next().unwrap_or(1))?;
-            let outcome = run.fold(&telling.arrivals)?;
-            let outcome = Outcome { content: outcome.content.without(&story.ignore), ..outcome };
+            let mut run = Run::new(stage, story, sizes.next().unwrap_or(1))?;
+            let outcome = run.tell(&telling.arrivals)?.in_any_order(stage, &story.ignore);
             match &first {
                 Some((first_told, expected)) if *expected != outcome => {
                     let text = format!(
@@ -207,7 +215,7 @@ fn unmet_in(
 fn failed(kind: Kind, mut text: String, stage: &Stage, story: &Story, told: &[Chapter]) -> Failed {
     let consumed = stage.consumed(story);
     let mut types: Vec<(&str, usize, usize)> = Vec::new();
-    for event in told.iter().flat_map(|step| &step.events).filter(|event| !is_among(&consumed, event)) {
+    for event in told.iter().flat_map(Chapter::events).filter(|event| !is_among(&consumed, event)) {
         match types.iter_mut().find(|(name, ..)| *name == event.event_type) {
             Some((.., more)) => *more += 1,
             None => types.push((&event.event_type, event.number, 0)),
