@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 
 const SEED: u64 = 0x6c61_7465_726e_6121;
 
-/// Events that are folded in one transaction: while a store is filled, and while it is measured.
+/// Events that are folded in one transaction while a store is filled.
 const FILLING: usize = 10_000;
-const MEASURED: usize = 100;
 
 /// 2026-01-01T00:00:00Z in microseconds.
 const BEGINNING_US: i64 = 1_767_225_600_000_000;
@@ -84,13 +83,13 @@ impl<'p> Process<'p> {
         Ok(process)
     }
 
-    /// Lets so many events come, each about a subject by lot; answers the time from the first to the last.
+    /// Lets so many events come, each about a subject by lot, and so many in one transaction; answers the time from the first to the last.
     ///
     /// # Errors
     /// As of [`fill`](Self::fill).
-    pub fn react(&mut self, events: usize) -> Result<Duration, Error> {
+    pub fn react(&mut self, events: usize, batch: usize) -> Result<Duration, Error> {
         let subjects = (0..events).map(|_| self.rng.u64(0..self.subjects)).collect();
-        self.fold(subjects, MEASURED)
+        self.fold(subjects, batch)
     }
 
     fn fold(&mut self, subjects: Vec<u64>, size: usize) -> Result<Duration, Error> {

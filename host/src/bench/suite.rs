@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
+/// Events in a transaction, where reactions are measured in batches.
+const BATCH: usize = 100;
+
 /// The tables of the standard workload.
 const TABLES: &[&str] = &["orders", "customers", "products"];
 
@@ -58,9 +61,11 @@ pub struct Reactions {
     pub few: u64,
     /// Instances of the other one.
     pub many: u64,
-    /// One instance for each customer (`loyalty`).
-    pub instances: Measured,
-    /// Fifty names by which an instance is found (`festival-cleanup`): as many names as there are instances of the other.
+    /// One instance for each customer (`loyalty`), the events one by one.
+    pub one_by_one: Measured,
+    /// The same, in transactions of a hundred events.
+    pub in_batches: Measured,
+    /// Fifty names by which an instance is found (`festival-cleanup`), as many names as there are customers; one by one.
     pub associations: Measured,
 }
 
@@ -150,21 +155,23 @@ pub fn reactions(
     rounds: usize,
 ) -> Result<Reactions, Error> {
     let engine = engine()?;
-    let beside = |component: &Path, event| {
+    let beside = |component: &Path, event, batch| {
         let plugin = load(&engine, component)?;
         let mut reference = Process::fill(&plugin, &scratch.join("few.db"), few, event)?;
         let mut arm = Process::fill(&plugin, &scratch.join("many.db"), many, event)?;
         // The first turn of each warms up.
-        (reference.react(events)?, arm.react(events)?);
-        let times = take_turns(rounds, &mut [&mut || reference.react(events), &mut || arm.react(events)])?;
+        (reference.react(events, batch)?, arm.react(events, batch)?);
+        let times =
+            take_turns(rounds, &mut [&mut || reference.react(events, batch), &mut || arm.react(events, batch)])?;
         measured(&times[0], &times[1])
     };
     Ok(Reactions {
         events,
         few,
         many,
-        instances: beside(&processes.loyalty, reactions::purchase)?,
-        associations: beside(&processes.festival_cleanup, reactions::team)?,
+        one_by_one: beside(&processes.loyalty, reactions::purchase, 1)?,
+        in_batches: beside(&processes.loyalty, reactions::purchase, BATCH)?,
+        associations: beside(&processes.festival_cleanup, reactions::team, 1)?,
     })
 }
 

@@ -108,7 +108,7 @@ impl Bench {
             let events = self.events.div_ceil(REACTED_PART);
             let many = self.instances;
             says(&format!(
-                "reacting to {events} events with {FEW} and {many} instances, {} rounds of two arms, twice",
+                "reacting to {events} events with {FEW} and {many} instances, {} rounds of two arms, three times",
                 self.rounds
             ));
             report.reactions = Some(suite::reactions(scratch, &processes, (FEW, many), events, self.rounds)?);
@@ -186,9 +186,10 @@ fn print(report: &Report) {
         line(&format!("{what}, beside SQLite's own group commit"), durable);
     }
     if let Some(reactions) = &report.reactions {
-        let Reactions { events, few, many, instances, associations } = reactions;
-        line(&format!("reactions to {events} events with {many} instances, beside those with {few}"), instances);
-        let what = format!("reactions to {events} events with {many} names by which instances are found");
-        line(&format!("{what}, beside those with {few}"), associations);
+        let Reactions { events, few, many, one_by_one, in_batches, associations } = reactions;
+        let what = format!("reactions to {events} events, one by one, with {many}");
+        line(&format!("{what} instances, beside those with {few}"), one_by_one);
+        line(&format!("the same in batches, with {many} instances, beside those with {few}"), in_batches);
+        line(&format!("{what} names by which instances are found, beside those with {few}"), associations);
     }
 }

@@ -39,5 +39,5 @@ CREATE TABLE decisions (
     outcome TEXT NOT NULL,
     -- A JSON array; an action's ordinal is its place in it.
     actions TEXT NOT NULL,
-    PRIMARY KEY (instance, position)
+    PRIMARY KEY (position, instance)
 ) STRICT, WITHOUT ROWID;
