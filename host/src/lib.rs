@@ -19,6 +19,7 @@
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
 //! * [`http`]: the host over HTTP
 //! * [`cli`]: the command line
+//! * [`failpoint`]: where tests have it die
 //! * [`mod@bench`]: measuring, beside what one would write without Laterna
 
 pub mod access;
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod failpoint;
 pub mod host;
 pub mod http;
 pub mod log;

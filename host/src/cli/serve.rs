@@ -4,7 +4,7 @@ use super::Failure;
 use crate::clock::Kind;
 use crate::config::Settings;
 use crate::plugin::rfc3339;
-use crate::{host, http};
+use crate::{failpoint, host, http};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ pub fn serve(
     settings: Settings,
     started: impl FnOnce(SocketAddr) -> Result<(), Failure> + Send + 'static,
 ) -> Result<(), Failure> {
+    failpoint::arm()?;
     let config = settings.complete(data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {

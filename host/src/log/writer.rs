@@ -11,6 +11,7 @@ use super::judge::{self, Verdict};
 use super::names::Numbers;
 use super::{Error, schema};
 use crate::clock::Clock;
+use crate::failpoint;
 use rusqlite::{Connection, params};
 use std::convert::Infallible;
 use std::path::Path;
@@ -132,7 +133,12 @@ impl Writer {
         }
         match failed {
             Some(error) => Err(error),
-            None => self.execute("COMMIT"),
+            None => {
+                failpoint::pass("log-commits");
+                self.execute("COMMIT")?;
+                failpoint::pass("log-committed");
+                Ok(())
+            }
         }
     }
 

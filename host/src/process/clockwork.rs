@@ -3,6 +3,7 @@
 use super::acting::Means;
 use super::facts::{TIMER_FIRED, TimerFired};
 use super::{ids, ledger::Timer, streams};
+use crate::failpoint;
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Refusal};
 use crate::plugin::rfc3339;
 use crate::store::{self, Snapshot, Store};
@@ -95,7 +96,10 @@ impl Clockwork {
             due.iter().map(|due| due.entry(&self.process, &self.module, now_us)).collect::<Result<Vec<_>, _>>()?;
         let applied = self.store.progress().applied;
         let mut last = 0;
-        for (entered, due) in self.means.log.append_each(entries).await?.into_iter().zip(&due) {
+        failpoint::pass("timers-enter");
+        let all = self.means.log.append_each(entries).await?;
+        failpoint::pass("timers-entered");
+        for (entered, due) in all.into_iter().zip(&due) {
             match entered {
                 Entered::Stored { position } | Entered::Refused { position, .. } => last = last.max(position),
                 Entered::Known(place) if place.position <= applied => {

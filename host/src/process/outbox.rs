@@ -8,6 +8,7 @@ use super::decision::{Action, Effect, Expected};
 use super::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED};
 use super::reactor::TOO_DEEP;
 use super::{Acting, ids, streams};
+use crate::failpoint;
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Reader, Refusal, StoredEvent};
 use crate::plugin::Visibility;
 use crate::store::{self, Store};
@@ -115,7 +116,10 @@ impl Outbox {
         let next = Cursor::after(last);
         let (process, module, means) = (self.process.clone(), self.module.clone(), Arc::clone(&self.means));
         let entries = self.means.log.read(move |reader| Ok(entries(reader, &process, &module, &means, due))).await??;
-        for entered in self.means.log.append_each(entries).await? {
+        failpoint::pass("effects-enter");
+        let all = self.means.log.append_each(entries).await?;
+        failpoint::pass("effects-entered");
+        for entered in all {
             match entered {
                 Entered::Refused { refusal, position } => {
                     tracing::warn!(process = self.process, position, reason = %refusal, "an effect was refused");
@@ -129,6 +133,7 @@ impl Outbox {
         // What stands at the last position may go on.
         self.acting.move_to(next.position - 1);
         *cursor = next;
+        failpoint::pass("cursor-moved");
         Ok(true)
     }
 }

@@ -4,6 +4,7 @@ use super::Terms;
 use super::feed::Piece;
 use super::parking::{Parking, SetAside, Split};
 use super::tally::Tally;
+use crate::failpoint;
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict, Visibility};
 use crate::process::Reactor;
 use crate::store::parked::{Aside, Fault};
@@ -354,7 +355,10 @@ impl Folder {
                     let internal = *internal;
                     session.set_aside(&Aside { sequence, position: *position, internal, discarded, fault: None })
                 })
-                .and_then(|()| session.commit(through))
+                .and_then(|()| {
+                    failpoint::pass("fold-commits");
+                    session.commit(through)
+                })
                 .map_err(|error| Failed::machine(&error)),
             Err(error) => Err(Failed::Call(error)),
         };
@@ -363,6 +367,7 @@ impl Folder {
         }
         self.session = Some(session);
         if outcome.is_ok() {
+            failpoint::pass("fold-committed");
             self.parking.count(aside.iter().map(|aside| aside.sequence.as_str()));
             self.tally.count(batch.len(), batch.internal());
             self.report(Progress { written: through, applied: through });

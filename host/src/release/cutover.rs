@@ -6,6 +6,7 @@ use super::process;
 use super::retire::kept_behind;
 use super::serving::Serving;
 use super::steward::{AGAIN, Happening, Steward};
+use crate::failpoint;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -148,11 +149,13 @@ impl Steward {
         next.warm = before.iter().filter(follows).cloned().collect();
         // Not shown yet: readers see it with the steps, once they are recorded.
         self.components.insert(name.to_owned(), next);
+        failpoint::pass("flip-records");
         if let Err(error) = self.happen(name, &happenings) {
             // Not recorded, so it has not happened.
             self.put_back(name, shown);
             return Err(error);
         }
+        failpoint::pass("flip-recorded");
         // From here on readers find green. It goes as far as there is something, and blue behind it.
         green.running.follow(None);
         for blue in before.iter().filter(|serving| serving.plugin.is_process()) {
@@ -160,8 +163,10 @@ impl Steward {
             blue.running.begin_stop();
         }
         if let Some(behind) = acts_behind {
+            failpoint::pass("actor-starts");
             green.terms.acting.move_to(behind);
             green.act(&self.parts);
+            failpoint::pass("actor-started");
         }
         for warm in self.components.get(name).into_iter().flat_map(|component| &component.warm) {
             warm.running.follow(Some(green.store.watch_progress()));

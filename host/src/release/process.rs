@@ -9,6 +9,7 @@ use super::machine::State;
 use super::releases::Component;
 use super::serving::Serving;
 use super::steward::{Happening, Steward};
+use crate::failpoint;
 use crate::plugin::Plugin;
 use crate::plugin::manifest::Beginning;
 use crate::process::{Acting, Actor, clockwork};
@@ -124,7 +125,9 @@ impl Steward {
         };
         if !matches!((blue, begins), (None, Some(Beginning::Start))) {
             let now_us = self.parts.means.clock.now_us();
+            failpoint::pass("overdue-holds");
             let overdue = clockwork::hold_overdue(&green.store, blue.map(|(blue, _)| &blue.store), behind, now_us)?;
+            failpoint::pass("overdue-held");
             if overdue > 0 {
                 tracing::warn!(
                     component = component.name,
