@@ -108,7 +108,10 @@ async fn let_serve(
     parameters.finish()?;
     check_steers(app, caller, name)?;
     let order = app.host.releases.ask(name, ask(release)).await.map_err(|error| taken(app, error))?;
-    let is_under_way = |state| matches!(state, release::State::Returning | release::State::Verifying);
+    // A process manager goes back by being built again.
+    let is_under_way = |state: release::State| {
+        state == release::State::Returning || (state.is_candidate() && state != release::State::Held)
+    };
     let has_ended =
         |component: &Component| component.release(order.release).is_none_or(|record| !is_under_way(record.state));
     app.host.releases.wait_for(name, patience, has_ended).await;
