@@ -54,9 +54,10 @@ impl Component {
         let behind = match record.state {
             State::Live => record.acts_behind(),
             state if state.is_candidate() => match self.in_state(|state| state == State::Live) {
-                // It will act behind where that one stands at the cutover, which is here or farther.
+                // It will act behind where that one stands at the cutover, which is here or farther: after a crash that one goes on from
+                // what is written.
                 Some(live) => match &self.live {
-                    Some(serving) => Some(serving.store.progress().applied),
+                    Some(serving) => Some(serving.store.progress().written),
                     None => live.acts_behind(),
                 },
                 None => match self.beginning(record, plugin) {
