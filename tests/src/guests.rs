@@ -32,6 +32,14 @@ pub fn obedient() -> Vec<u8> {
     BUILT.get_or_init(|| built("obedient")).clone()
 }
 
+/// The process manager `dutiful`, saying of itself what it is told to: `name`, and where they are not as usual `version`, `tag` (what it
+/// writes into its effects, and by which orders may be for it only), `consumes` and `produces` (types), `begins`, `parks` and `policy`.
+#[must_use]
+pub fn dutiful(says: &Value) -> Vec<u8> {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    saying(BUILT.get_or_init(|| built("dutiful")), says)
+}
+
 fn built(guest: &str) -> Vec<u8> {
     let file = build_component(&root().join("tests/guests").join(guest));
     std::fs::read(file).expect("it was built")

@@ -6,6 +6,8 @@ pub mod files;
 pub mod guests;
 pub mod model;
 pub mod natively;
+pub mod process_model;
+pub mod processes;
 pub mod random;
 pub mod releases;
 pub mod scenarios;
@@ -18,6 +20,7 @@ pub mod wire;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -29,6 +32,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long it takes until something is looked at again.
 pub const BREATH: Duration = Duration::from_millis(5);
+
+/// The signal's number.
+const SIGKILL: i32 = 9;
 
 /// The root of the repository.
 #[must_use]
@@ -166,27 +172,46 @@ impl Data {
         self.serve_saying(log, flags, file.into())
     }
 
-    fn serve_saying(&self, log: &str, flags: &[&str], to: Stdio) -> Server {
-        let mut child = Command::new(binary())
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(self.path())
-            .args(flags)
-            .env("LATERNA_LOG", log)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(to)
+    /// Starts a host on it that kills itself at a point, told as `LATERNA_DIE_AT` wants it; `None` where it has done so before it listens.
+    pub fn serve_until(&self, point: &str, flags: &[&str]) -> Option<Server> {
+        let mut child = self
+            .command("warn", flags)
+            .env("LATERNA_DIE_AT", point)
+            .stderr(Stdio::inherit())
             .spawn()
             .expect("laterna runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line of text");
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the first line is {line:?}"));
-        Server { client: Client::at(url), child: Some(child) }
+        if line.is_empty() {
+            let status = child.wait().expect("the process is ours");
+            assert_eq!(status.signal(), Some(SIGKILL), "it did not start: {status}");
+            return None;
+        }
+        Some(Server { client: Client::at(url_of(&line)), child: Some(child) })
+    }
+
+    fn command(&self, log: &str, flags: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.path()).args(flags);
+        command.env("LATERNA_LOG", log).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+    }
+
+    fn serve_saying(&self, log: &str, flags: &[&str], to: Stdio) -> Server {
+        let mut child = self.command(log, flags).stderr(to).spawn().expect("laterna runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line of text");
+        Server { client: Client::at(url_of(&line)), child: Some(child) }
     }
 
     /// Starts a host on it.
     pub fn serve(&self) -> Server {
         self.serve_with(&[])
     }
+}
+
+fn url_of(line: &str) -> &str {
+    line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the first line is {line:?}"))
 }
 
 /// A host in a process of its own. Killed when it goes out of scope.
@@ -217,6 +242,16 @@ impl Server {
             assert!(killed.expect("kill runs").success());
         });
         assert!(status.success(), "laterna ended with {status}");
+    }
+
+    /// Whether it has killed itself.
+    pub fn is_dead(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it is looked after");
+        let ended = child.try_wait().expect("the process is ours");
+        ended.is_some_and(|status| {
+            assert_eq!(status.signal(), Some(SIGKILL), "it ended otherwise: {status}");
+            true
+        })
     }
 
     /// Hundredths of a second that the process has worked.
