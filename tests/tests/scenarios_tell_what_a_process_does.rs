@@ -77,6 +77,26 @@ fn what_is_refused_comes_back_and_the_next_one_goes_through() {
 }
 
 #[test]
+fn whether_an_effect_is_refused_must_be_as_expected() {
+    let does = told("ann", "{does: {stream: a}}");
+    let given = ["refuse: {type: Done, code: event-too-large}", does.as_str()];
+    let expects = |refused: &str| story("", &given, &format!("  effects: [{{type: Done, stream: a{refused}}}]"));
+    let obedient = obedient_one();
+    obedient.tell("a.yaml", &expects(", refused: event-too-large")).passes(&[]);
+    let came = &["Done a by ann refused: event-too-large null"];
+    obedient.fails_so(&expects(""), came);
+    obedient.fails_so(&expects(", refused: stream-closed"), came);
+}
+
+#[test]
+fn what_is_to_be_refused_must_come() {
+    let does = told("ann", "{does: {stream: a}}");
+    let given = [does.as_str(), "refuse: {type: Done, stream: a, code: stream-closed}"];
+    let then = "  effects: [{type: Done, stream: a}]";
+    obedient_one().fails_so(&story("", &given, then), &["no Done in `a` came that could be refused"]);
+}
+
+#[test]
 fn nothing_happens_twice_where_the_host_dies() {
     // given: effects of two instances, one of them refused, and timers, with a death wherever there can be one
     let does = |to: &str| told(to, "{does: {stream: a}}, {does: {stream: b}}, {waits: {timer: t, seconds: 60}}");
@@ -190,7 +210,7 @@ fn orders_are_compared_by_what_was_done_and_is_known() {
     // when: one of them is done twice
     let text = obedient.fails_so(
         &story("order: any", &[&ann, "advance: 1h", &bob], "  {}"),
-        &["what comes a second time", "2  #1 Told order-ann", "advance: 1h", "(again)", "once", "2 times"],
+        &["what comes a second time", "Told order-ann", "advance: 1h", "(again)", "once", "2 times"],
     );
     assert!(text.contains("effect Done a by ann {\"what\":1}") || text.contains("effect Done b by bob"), "{text}");
     // when: an instance remembers what came first
@@ -238,6 +258,23 @@ fn who_goes_by_the_batch_is_found_out() {
 }
 
 #[test]
+fn who_would_be_rebuilt_otherwise_is_found_out() {
+    // given: events that come one by one, so that no batch holds two of them
+    let counted = "{type: Counted, stream: s, data: {to: ann}}";
+    let scenario = story("", &[counted, "advance: 0s", counted], "  instances: [{key: ann}]");
+    obedient_one().fails_so(
+        &scenario,
+        &[
+            "a rebuild of the same history in batches of 7",
+            "as it happened",
+            "rebuilt",
+            "[\"0\",\"0\"]",
+            "[\"0\",\"1\"]",
+        ],
+    );
+}
+
+#[test]
 fn what_is_for_processes_alone_is_refused_to_projections() {
     let cars = Beside::of_example("cars");
     for (given, then, word) in [
@@ -258,15 +295,15 @@ fn a_mistake_is_told_with_what_is_allowed() {
     let obedient = obedient_one();
     let then = "  {effects: []}";
     for (given, words) in [
-        ("advance: soon", &["`advance` is `soon`", "`1h 30m`"][..]),
+        ("advance: soon", &["item 1 of `given`: `advance` is `soon`", "`1h 30m`"][..]),
         ("advance: -1h", &["`advance` is `-1h`"]),
         ("advance: 3000000d", &["`advance: 3000000d`", "9999"]),
         ("kill: false", &["`kill` is false"]),
         ("{kill: true, type: A}", &["`type`", "kill"]),
         ("refuse: {type: Done, code: closed}", &["only.yaml:4:", "`closed`", "stream-closed"]),
         ("refuse: {type: Don, code: stream-closed}", &["`obedient` has no effect `Don`; it produces: Done, Echoed"]),
-        ("{type: Told, strem: a}", &["only.yaml:4:", "`strem`", "`stream`"]),
-        ("{tpe: Told, stream: a}", &["`tpe`", "`type`"]),
+        ("{type: Told, strem: a}", &["only.yaml:4:", "`strem`", "stream, data"]),
+        ("{tpe: Told, stream: a}", &["`tpe`", "one of type, stream"]),
     ] {
         obedient.fails_so(&story("", &[given], then), words);
     }

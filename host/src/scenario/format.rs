@@ -81,7 +81,7 @@ pub struct Step {
 #[schemars(untagged)]
 pub enum Given {
     /// An event comes.
-    Event(Event),
+    Event(Box<Event>),
     /// Time goes on.
     Advance(Advance),
     /// An effect is about to be refused.
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for GivenVisitor {
             "advance" => Advance::deserialize(map).map(Given::Advance),
             "refuse" => Refuse::deserialize(map).map(Given::Refuse),
             "kill" => Kill::deserialize(map).map(Given::Kill),
-            _ => Event::deserialize(map).map(Given::Event),
+            _ => Event::deserialize(map).map(|event| Given::Event(Box::new(event))),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Scenarios: a story about a component, told without a server or a log. Given these events, then its tables and queries answer
-//! so, at every batch size, and where the story says so in every order.
+//! Scenarios: a story about a component, told without a server. Given these events, then its tables and queries answer so, and a
+//! process manager has done this, at every batch size, and where the story says so in every order.
 //!
-//! A scenario is run by what runs in a host: the same checks, the same folding into a store of its own. It knows nothing of the log
-//! but which events a component consumes, and nothing of releases or of HTTP.
+//! A scenario is run by what runs in a host: the same checks, the same folding into a store of its own, the same words for what a
+//! process does. Its log is in memory, and its time is that of the story. It knows nothing of releases or of HTTP.
 //!
 //! In reading order:
 //! * [`mod@format`]: a scenario as it is written in YAML
 //! * [`story`]: a scenario that was read and checked, with its events as a log would have them
+//! * `timeline`: what happens in it, each thing at its place in time
 //! * [`stage`]: a component, and a store of its own for each run of a story
 //! * `run`: one telling of a story
 //! * `history`: its log, in memory
@@ -29,6 +30,7 @@ mod run;
 mod side_by_side;
 pub mod stage;
 pub mod story;
+mod timeline;
 pub mod trial;
 mod world;
 

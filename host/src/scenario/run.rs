@@ -2,7 +2,7 @@
 
 use super::aftermath::{self, Done};
 use super::content::{self, Content};
-use super::format::Order;
+use super::format::{Order, Refused};
 use super::history::History;
 use super::stage::{Error, Stage};
 use super::story::{Event, Item, Story, What};
@@ -123,6 +123,11 @@ impl<'s> Run<'s> {
         &self.store
     }
 
+    /// What is to be refused, and did not come yet.
+    pub(super) fn unrefused(&self) -> &[Refused] {
+        self.world.as_ref().map_or(&[], World::unrefused)
+    }
+
     /// Whether things come in the order of the story, and not in that of a trial.
     pub(super) fn is_in_order(&self) -> bool {
         self.story.order == Order::Given
@@ -139,7 +144,25 @@ impl<'s> Run<'s> {
         };
         let process = self.stage.process();
         let effects = process.map_or_else(Vec::new, |process| aftermath::done(process, self.history.behind(before)));
-        Ok(Outcome { halt, content: content::read(&self.store)?, parked: self.left()?, effects })
+        Ok(Outcome { effects, ..self.found(&self.store, halt)? })
+    }
+
+    /// What is there now, and what would be if all that is in the log were folded anew, as by a rebuild: in whole batches, where what follows
+    /// stands among what it follows from.
+    pub(super) fn rebuilt(&self) -> Result<[Outcome; 2], Error> {
+        let store = self.stage.open(&self.stage.new_store()?)?;
+        store.discard();
+        let halt = match projector::replay(&self.stage.plugin, &self.terms, &store, self.batches(0)) {
+            Ok(()) => None,
+            Err(Halt::Machine { reason, .. }) => return Err(Error::Machine(reason)),
+            Err(halt) => Some(halt),
+        };
+        Ok([self.found(&self.store, None)?, self.found(&store, halt)?])
+    }
+
+    /// What is in a store, without what was done on the way.
+    fn found(&self, store: &Store, halt: Option<Halt>) -> Result<Outcome, Error> {
+        Ok(Outcome { halt, content: content::read(store)?, parked: self.left(store)?, effects: Vec::new() })
     }
 
     fn go_through(&mut self, arrivals: &[Arrival<'s>]) -> Result<(), Stop> {
@@ -219,16 +242,16 @@ impl<'s> Run<'s> {
         if self.folded == self.history.head() {
             return Ok(());
         }
-        let batches = self.batches();
+        let batches = self.batches(self.folded);
         self.folded = self.history.head();
         projector::replay(&self.stage.plugin, &self.terms, &self.store, batches).map_err(Stop::Halted)
     }
 
-    /// The events that the component consumes, each batch with the position up to which it brings the store.
-    fn batches(&self) -> Vec<(Batch, u64)> {
+    /// The events behind a position that the component consumes, each batch with the position up to which it brings the store.
+    fn batches(&self, position: u64) -> Vec<(Batch, u64)> {
         let mut batches = Vec::new();
         let mut batch = Batch::default();
-        for event in self.history.behind(self.folded).iter().filter(|event| is_stored_among(&self.consumed, event)) {
+        for event in self.history.behind(position).iter().filter(|event| is_stored_among(&self.consumed, event)) {
             if batch.len() == self.batch_size {
                 batches.push((std::mem::take(&mut batch), event.position - 1));
             }
@@ -238,7 +261,7 @@ impl<'s> Run<'s> {
         batches
     }
 
-    fn left(&self) -> Result<Vec<Left>, Error> {
+    fn left(&self, store: &Store) -> Result<Vec<Left>, Error> {
         let in_order = self.is_in_order();
         let left = |parked: Sequence| Left {
             place: in_order.then_some((parked.position, parked.events)),
@@ -246,7 +269,7 @@ impl<'s> Run<'s> {
             reason: if in_order { parked.reason } else { String::new() },
             sequence: parked.sequence,
         };
-        let parked: Vec<Sequence> = self.store.read_here(|snapshot| snapshot.parked(0, PARKED))?;
+        let parked: Vec<Sequence> = store.read_here(|snapshot| snapshot.parked(0, PARKED))?;
         let mut parked: Vec<Left> = parked.into_iter().map(left).collect();
         if !in_order {
             parked.sort_by(|one, other| one.sequence.cmp(&other.sequence));

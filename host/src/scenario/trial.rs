@@ -1,7 +1,7 @@
 //! A story at all batch sizes, then in all its orders.
 
 use super::expectation;
-use super::format::Order;
+use super::format::{Order, Refused};
 use super::orders::{Orders, with_duplicates};
 use super::run::{Arrival, Outcome, Run, is_among};
 use super::side_by_side::{self, Told};
@@ -141,6 +141,33 @@ fn at_all_sizes(stage: &Stage, story: &Story, sizes: &[usize]) -> Result<(), Fai
         if first.halt.is_some() {
             // It had to, and nothing comes after that.
             return Ok(());
+        }
+    }
+    if stage.process().is_some() {
+        as_by_rebuilds(stage, story, sizes, &runs)?;
+    }
+    match runs.first().and_then(|run| run.unrefused().first()) {
+        None => Ok(()),
+        Some(Refused { event_type, stream, .. }) => {
+            let stream = stream.as_ref().map(|stream| format!(" in `{stream}`")).unwrap_or_default();
+            let text =
+                format!("no {event_type}{stream} came that could be refused: say `refuse` before what leads to it");
+            Err(failed(Kind::Expectation, text, stage, story, &story.steps))
+        }
+    }
+}
+
+/// Folds what a process manager was told, and what followed from it, once more. Where things came one after the other there was but one event in
+/// each batch.
+fn as_by_rebuilds(stage: &Stage, story: &Story, sizes: &[usize], runs: &[Run<'_>]) -> Result<(), Failed> {
+    for (size, run) in sizes.iter().zip(runs) {
+        let [found, rebuilt] = run.rebuilt()?;
+        if found != rebuilt {
+            let titles = ["as it happened".to_owned(), "rebuilt".to_owned()];
+            let differences = side_by_side::differences(&titles, &found, &rebuilt);
+            let text =
+                format!("a rebuild of the same history in batches of {size} comes to something else\n\n{differences}");
+            return Err(failed(Kind::BatchSize, text, stage, story, &story.steps));
         }
     }
     Ok(())

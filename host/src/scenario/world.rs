@@ -46,6 +46,11 @@ impl World {
         self.refusals.push(refused.clone());
     }
 
+    /// What is to be refused, and did not come yet.
+    pub(super) fn unrefused(&self) -> &[Refused] {
+        &self.refusals
+    }
+
     /// All that was done is to be done again: nobody knows that it was.
     pub(super) fn forget(&mut self) {
         self.cursor = Cursor::behind(0);
@@ -81,10 +86,10 @@ impl World {
             refused.map(|refused| refusal(refused, stream)).or_else(|| self.options.barred(event, depth))
         };
         let entry = due.entry(&self.process, &self.module, &trigger, look_over)?;
-        match (history.enter(entry, self.now_us), place) {
-            // One that was refused before is not refused once more.
-            (Entered::Refused { .. }, Some(place)) => drop(self.refusals.remove(place)),
-            _ => {}
+        let entered = history.enter(entry, self.now_us);
+        // What is known already is not refused once more.
+        if let (Entered::Refused { .. }, Some(place)) = (entered, place) {
+            self.refusals.remove(place);
         }
         Ok(())
     }

@@ -108,7 +108,10 @@ impl ProcessManager for Obedient {
                 (format!("{} {}: {}", refused.effect.stream, refused.code, refused.reason), vec![])
             }
         };
-        memory.told.push(told);
+        // What never ends would be remembered for ever.
+        if turn.fired("again").is_none() {
+            memory.told.push(told);
+        }
         let act = |deed| match deed {
             Deed::Does { stream, what, internal, first } => {
                 let mut effect = laterna_sdk::Effect::new(stream, &Effect::Done { what: &what });
