@@ -38,6 +38,12 @@ const ROUTES: &[(&str, &str, &[&str])] = &[
     ("POST", "/projections/{name}/pause", &["deploy"]),
     ("POST", "/projections/{name}/resume", &["deploy"]),
     ("POST", "/projections/{name}/remove", &["deploy"]),
+    ("GET", "/processes", &["read", "deploy"]),
+    ("GET", "/processes/{name}", &["read", "deploy"]),
+    ("GET", "/processes/{name}/instances", &["read"]),
+    ("GET", "/processes/{name}/instances/{key}", &["read"]),
+    ("GET", "/processes/{name}/timers", &["read"]),
+    ("POST", "/processes/{name}/timers/fire-overdue", &["deploy"]),
     ("GET", "/clock", &["read", "deploy"]),
     ("POST", "/clock/advance", &["deploy"]),
     ("GET", "/tokens", &["admin"]),
@@ -52,7 +58,7 @@ const ROLES: [&str; 4] = ["append", "read", "deploy", "admin"];
 
 /// Asks a route for something that is not there.
 fn ask(client: &Client, method: &str, path: &str) -> Answer {
-    let names = ["stream", "name", "table", "query", "sequence", "id", "code"];
+    let names = ["stream", "name", "table", "query", "sequence", "key", "id", "code"];
     let path = names.iter().fold(path.to_owned(), |path, name| path.replace(&format!("{{{name}}}"), "nothing"));
     match method {
         "GET" => client.get(&path),

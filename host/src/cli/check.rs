@@ -1,6 +1,7 @@
 //! `laterna check`
 
 use super::Failure;
+use crate::plugin::manifest::Beginning;
 use crate::plugin::{Engine, Limits, Loaded, Selector, Upcaster};
 use crate::release::{self, Checked, RejectError};
 use serde_json::json;
@@ -103,6 +104,18 @@ fn print(file: &Path, checked: &Result<Checked, RejectError>) {
     println!("{}: ok", file.display());
     println!("  {} {}: {}", manifest.name, manifest.version, manifest.description);
     println!("  consumes  {}", if consumes.is_empty() { "every event".to_owned() } else { consumes.join(", ") });
+    if let Some(process) = &manifest.process {
+        let produces = process.produces.iter().map(|product| product.event_type.as_str()).collect();
+        let begins = match process.begins {
+            Some(Beginning::Start) => "start: its first release reacts to the whole history",
+            Some(Beginning::Now) => "now: its first release reacts to what comes from then on",
+            None => "it does not say: its first deployment must, with `--from start` or `--from now`",
+        };
+        println!("  produces  {}", names(produces));
+        println!("  from      {begins}");
+        println!("  digest    {}", plugin.digest());
+        return;
+    }
     println!("  tables    {}", names(relations.iter().map(|relation| relation.name.as_str()).collect()));
     println!("  queries   {}", names(manifest.queries.iter().map(|query| query.name.as_str()).collect()));
     println!("  digest    {}", plugin.digest());

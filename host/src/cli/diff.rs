@@ -2,7 +2,7 @@
 
 use super::connect::{Client, of_release, segment};
 use super::show::list;
-use super::{Failure, Host, show};
+use super::{Failure, Host, replay, show};
 use serde_json::Value;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -88,6 +88,9 @@ fn title(name: &str, difference: &Value) -> String {
 
 /// What differs, as people read it.
 pub fn describe(difference: &Value, shown: &mut String) -> fmt::Result {
+    if difference["replay"].is_object() {
+        replay::describe(&difference["replay"], shown)?;
+    }
     if difference["same"] == true {
         writeln!(shown, "nothing differs\n")?;
     }
@@ -166,7 +169,7 @@ fn sequences(what: &str, sequences: &Value, count: &Value, shown: &mut String) -
 }
 
 /// How many are shown, where that is not all.
-fn of(shown: usize, all: &Value) -> String {
+pub fn of(shown: usize, all: &Value) -> String {
     match all.as_u64() {
         Some(all) if all > shown as u64 => format!(", {shown} of {all}"),
         _ => String::new(),
@@ -178,12 +181,12 @@ fn members(row: &Value) -> String {
     members.iter().map(|(name, cell)| format!("{name} {}", shortened(cell))).collect::<Vec<_>>().join(", ")
 }
 
-fn shortened(cell: &Value) -> String {
+pub fn shortened(cell: &Value) -> String {
     cut(&show::plain(&cell.to_string()), 0)
 }
 
 /// Two cells, from a little before the place where they begin to differ.
-fn side_by_side(before: &Value, after: &Value) -> [String; 2] {
+pub fn side_by_side(before: &Value, after: &Value) -> [String; 2] {
     let texts = [before, after].map(|cell| show::plain(&cell.to_string()));
     let same = texts[0].chars().zip(texts[1].chars()).take_while(|(one, other)| one == other).count();
     let is_long = texts.iter().any(|text| text.chars().count() > CELL);

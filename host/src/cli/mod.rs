@@ -14,6 +14,7 @@ mod deploy;
 mod destination;
 mod diff;
 mod import;
+mod instances;
 mod new;
 mod parked;
 mod pause;
@@ -22,6 +23,7 @@ mod promote;
 mod query;
 mod rebuild;
 mod remove;
+mod replay;
 mod resume;
 mod rollback;
 mod serve;
@@ -31,6 +33,7 @@ mod status;
 mod swap;
 mod tail;
 mod test;
+mod timers;
 mod token;
 mod verify;
 mod watch;
@@ -76,6 +79,8 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     Import(import::Import),
     Parked(parked::Parked),
+    Instances(instances::Instances),
+    Timers(timers::Timers),
     Token(token::Token),
     Bench(bench::Bench),
 }
@@ -177,6 +182,8 @@ pub fn run() -> ExitCode {
         Command::Snapshot(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Parked(command) => command.run(),
+        Command::Instances(command) => command.run(),
+        Command::Timers(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Bench(command) => command.run(),
     };

@@ -94,13 +94,13 @@ impl Query {
 }
 
 /// A parameter as it stands on the command line.
-fn parameter(text: &str) -> Result<(String, String), &'static str> {
+pub fn parameter(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("it is not of the form name=value")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Parameters as they stand in a URL.
-fn said(parameters: &[(&str, &str)]) -> String {
+pub fn said(parameters: &[(&str, &str)]) -> String {
     let pairs: Vec<String> =
         parameters.iter().map(|(name, value)| format!("{}={}", segment(name), segment(value))).collect();
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }

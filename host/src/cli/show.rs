@@ -41,6 +41,11 @@ pub fn cell(value: &Value) -> String {
     }
 }
 
+/// A moment to the second.
+pub fn second(moment: &str) -> String {
+    moment.get(..19).map_or_else(|| plain(moment), |second| plain(&second.replace('T', " ")))
+}
+
 /// A text without what would steer the terminal.
 pub fn plain(text: &str) -> String {
     text.replace(steers, "\u{fffd}")

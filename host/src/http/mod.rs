@@ -23,6 +23,7 @@
 //! * `tables`, `queries`, `sql`: the ways to ask; `live`: to be told again
 //! * `snapshot`: one as a file; `range`: a part of it
 //! * `parked`: what they left out
+//! * `processes`: looking into process managers
 //! * `tokens`: who may come in
 //! * `openapi`: this interface, described for programs
 //! * `clock`: the time by which the log is written
@@ -56,6 +57,7 @@ mod parked;
 mod past;
 mod plans;
 pub mod problem;
+mod processes;
 mod projections;
 mod proof;
 mod queries;

@@ -39,6 +39,10 @@ pub enum Code {
     StreamNotFound,
     /// There is no such projection.
     ProjectionNotFound,
+    /// There is no such process manager.
+    ProcessNotFound,
+    /// A process manager has no such instance.
+    InstanceNotFound,
     /// A projection has no release that serves.
     ProjectionNotLive,
     /// A projection has no such table.
@@ -116,6 +120,8 @@ impl Code {
         Self::ReservedName,
         Self::StreamNotFound,
         Self::ProjectionNotFound,
+        Self::ProcessNotFound,
+        Self::InstanceNotFound,
         Self::ProjectionNotLive,
         Self::TableNotFound,
         Self::QueryNotFound,
@@ -187,6 +193,10 @@ impl Code {
             Self::ReservedName => ("reserved-name", StatusCode::FORBIDDEN, "The name is Laterna's own"),
             Self::StreamNotFound => ("stream-not-found", StatusCode::NOT_FOUND, "There is no such stream"),
             Self::ProjectionNotFound => ("projection-not-found", StatusCode::NOT_FOUND, "There is no such projection"),
+            Self::ProcessNotFound => ("process-not-found", StatusCode::NOT_FOUND, "There is no such process manager"),
+            Self::InstanceNotFound => {
+                ("instance-not-found", StatusCode::NOT_FOUND, "The process manager has no such instance")
+            }
             Self::ProjectionNotLive => {
                 ("projection-not-live", StatusCode::SERVICE_UNAVAILABLE, "No release of the projection serves")
             }

@@ -49,7 +49,7 @@ pub fn question(serving: &Serving, query: &str, parameters: &mut Parameters) -> 
     Ok(match &query.sql {
         Some(sql) => {
             let arguments = SqlArguments::Named(arguments);
-            Question::Sql(Sql { text: sql.clone(), arguments, paging: None, count: None })
+            Question::Sql(Sql::new(sql.clone(), arguments))
         }
         None => Question::Computed { query: query.name.clone(), arguments },
     })

@@ -4,9 +4,9 @@ use super::App;
 use super::answer::{COUNT, is_known, page_url};
 use super::problem::{Code, Problem};
 use super::reading::{Reading, tag, tagged};
-use super::rows::{Format, Writer, Written};
+use super::rows::{Body, Format, Writer, Written};
 use crate::plugin::{CallError, Plugin};
-use crate::store::{Arguments, Bounds, ReadError, Snapshot, Tables};
+use crate::store::{Arguments, Bounds, ReadError, Rows, Snapshot, Tables, Words};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -31,8 +31,12 @@ pub enum Question {
 pub struct Sql {
     /// The SQL.
     pub text: String,
+    /// In whose words it is.
+    pub words: Words,
     /// What stands in place of its parameters.
     pub arguments: SqlArguments,
+    /// What its columns are written as; as they are, where nothing is said.
+    pub written: Vec<Written>,
     /// How it is cut into pages, where it is.
     pub paging: Option<Paging>,
     /// SQL that counts the rows of all pages, where that was asked for, and how many of the arguments it takes.
@@ -137,18 +141,24 @@ impl Question {
 }
 
 impl Sql {
+    /// A question in anybody's words, whose answer is one page, as it is.
+    #[must_use]
+    pub fn new(text: String, arguments: SqlArguments) -> Self {
+        Self { text, words: Words::Anybody, arguments, written: Vec::new(), paging: None, count: None }
+    }
+
     fn ask(&self, snapshot: &mut Snapshot, format: Format, bounds: &Bounds) -> Result<Answer, Problem> {
         // One row more says that there is a following page.
         let (limit, hidden, rows) = match &self.paging {
             Some(paging) => (paging.limit, paging.hidden, paging.limit + 1),
             None => (usize::MAX, 0, bounds.rows),
         };
-        let mut writer = Writer::new(format, limit, hidden);
+        let mut writer = Writer::new(format, limit, hidden).writing(self.written.clone());
         let paged = Bounds { rows, ..bounds.clone() };
-        snapshot.ask(&self.text, self.arguments.borrowed(), &paged, &mut writer)?;
+        snapshot.ask_in(self.words, &self.text, self.arguments.borrowed(), &paged, &mut writer)?;
         let count = self.count(snapshot, bounds)?;
         let failed = |words| Problem::from(ReadError::Sql(words));
-        let Written { mut body, more } = writer.end().map_err(failed)?;
+        let Body { mut body, more } = writer.end().map_err(failed)?;
         let next = more.zip(self.paging.as_ref()).map(|(last, paging)| paging.next(&last));
         if format == Format::Json {
             body.extend_from_slice(b"],\"next\":");
@@ -167,8 +177,9 @@ impl Sql {
             SqlArguments::Placed(values) => Arguments::Placed(values.get(..*taken).unwrap_or(values)),
             SqlArguments::Named(values) => Arguments::Named(values),
         };
-        let rows = snapshot.query(sql, arguments, bounds)?.rows;
-        Ok(match rows.first().and_then(|row| row.first()) {
+        let mut counted = Rows::default();
+        snapshot.ask_in(self.words, sql, arguments, bounds, &mut counted)?;
+        Ok(match counted.rows.first().and_then(|row| row.first()) {
             Some(Cell::Integer(count)) => Some(*count),
             _ => None,
         })
@@ -220,7 +231,7 @@ pub async fn answer(
 }
 
 /// The end of a tag: the format, and what tells apart what two data directories call release 1 as of position 1.
-fn written_as(format: Format, log: &str, digest: &str) -> String {
+pub fn written_as(format: Format, log: &str, digest: &str) -> String {
     let end = log.len().saturating_sub(8);
     format!("{}-{}{}", format.tag(), log.get(end..).unwrap_or(log), digest.get(..8).unwrap_or(digest))
 }

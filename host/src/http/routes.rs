@@ -1,7 +1,7 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, clock, components, diff, events, health, live, openapi, pages, parked, projections, proof, queries, releases,
+    App, clock, components, diff, events, health, live, openapi, pages, parked, processes, projections, proof, queries, releases,
     schemas, snapshot, sql, steps, streams, tables, tokens,
 };
 use crate::access::Role;
@@ -35,6 +35,7 @@ const ADMIN: &[Role] = &[Role::Admin];
 /// All routes.
 pub fn all() -> Vec<Route> {
     let select = "column=eq.value&select=&order=column.desc&limit=&after=&offset=&count=&as_of=";
+    let instances = "key=eq.value&state.path=eq.value&idle_for=&order=column.desc&limit=&after=&offset=&count=";
     vec![
         get("/", "", ANY_ROLE, pages::index),
         get("/openapi.json", "", ANY_ROLE, openapi::show),
@@ -67,6 +68,12 @@ pub fn all() -> Vec<Route> {
         post("/projections/{name}/pause", "builds=", DEPLOY, releases::pause),
         post("/projections/{name}/resume", "", DEPLOY, releases::resume),
         post("/projections/{name}/remove", "purge=", DEPLOY, releases::remove),
+        get("/processes", "", STATUS, processes::overview::list),
+        get("/processes/{name}", "", STATUS, processes::overview::show),
+        get("/processes/{name}/instances", instances, READ, processes::instances::list),
+        get("/processes/{name}/instances/{key}", "limit=&before=", READ, processes::instance::show),
+        get("/processes/{name}/timers", "column=eq.value&order=&limit=&after=", READ, processes::timers::list),
+        post("/processes/{name}/timers/fire-overdue", "", DEPLOY, processes::timers::fire_overdue),
         get("/clock", "", STATUS, clock::show),
         post("/clock/advance", "", DEPLOY, clock::advance),
         get("/tokens", "", ADMIN, tokens::list),

@@ -1,9 +1,11 @@
 //! Rows as answers: in JSON, a line of JSON each, or as CSV. They are written as SQLite shows them, without anything in between.
 
 use super::accept::Ranges;
+use crate::plugin::rfc3339;
 use crate::store::{Sink, cells};
 use axum::http::HeaderMap;
 use rusqlite::types::{Value, ValueRef};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// What rows are written as.
@@ -63,6 +65,8 @@ pub struct Writer {
     limit: usize,
     /// Columns behind the ones that are shown: where the following page begins.
     hidden: usize,
+    /// What the columns are written as, as far as that is said.
+    written: Vec<Written>,
     rows: usize,
     more: bool,
     last: Vec<Value>,
@@ -73,8 +77,21 @@ enum Text {
     Csv(Box<csv::Writer<Vec<u8>>>),
 }
 
+/// What a cell is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// What it is.
+    AsItIs,
+    /// The JSON that its text is.
+    Json,
+    /// The moment that its integer is, in microseconds since 1970, in RFC 3339.
+    Moment,
+    /// False where it is 0, otherwise true.
+    Truth,
+}
+
 /// What was written.
-pub struct Written {
+pub struct Body {
     /// The rows. In JSON, the object that holds them is still open.
     pub body: Vec<u8>,
     /// The hidden cells of the last row, where there are more than were to be written.
@@ -96,19 +113,25 @@ impl Writer {
                 Text::Csv(Box::new(csv::WriterBuilder::new().terminator(ends).from_writer(body)))
             }
         };
-        Self { text, limit, hidden, rows: 0, more: false, last: Vec::new() }
+        Self { text, limit, hidden, written: Vec::new(), rows: 0, more: false, last: Vec::new() }
+    }
+
+    /// Has its columns written so, in their order.
+    #[must_use]
+    pub fn writing(self, written: Vec<Written>) -> Self {
+        Self { written, ..self }
     }
 
     /// Ends it.
     ///
     /// # Errors
     /// The text cannot be ended.
-    pub fn end(self) -> Result<Written, String> {
+    pub fn end(self) -> Result<Body, String> {
         let body = match self.text {
             Text::Json { body, .. } => body,
             Text::Csv(csv) => csv.into_inner().map_err(|error| error.to_string())?,
         };
-        Ok(Written { body, more: self.more.then_some(self.last) })
+        Ok(Body { body, more: self.more.then_some(self.last) })
     }
 }
 
@@ -136,6 +159,7 @@ impl Sink for Writer {
             return Ok(());
         }
         let (shown, hidden) = cells.split_at(cells.len().saturating_sub(self.hidden));
+        let written = |column: usize| self.written.get(column).copied().unwrap_or(Written::AsItIs);
         match &mut self.text {
             Text::Json { body, keys, lines } => {
                 if self.rows > 0 && !*lines {
@@ -144,13 +168,13 @@ impl Sink for Writer {
                 for (index, (key, cell)) in keys.iter().zip(shown).enumerate() {
                     body.push(if index == 0 { b'{' } else { b',' });
                     body.extend_from_slice(key);
-                    cells::write_json(*cell, body)?;
+                    written(index).json(*cell, body)?;
                 }
                 body.extend_from_slice(if *lines { b"}\n" } else { b"}" });
             }
             Text::Csv(csv) => {
-                for cell in shown {
-                    csv.write_field(cells::text(*cell)?.as_ref()).map_err(|error| error.to_string())?;
+                for (index, cell) in shown.iter().enumerate() {
+                    csv.write_field(written(index).text(*cell)?.as_ref()).map_err(|error| error.to_string())?;
                 }
                 csv.write_record(None::<&[u8]>).map_err(|error| error.to_string())?;
             }
@@ -166,6 +190,28 @@ impl Sink for Writer {
         match &self.text {
             Text::Json { body, .. } => body.len(),
             Text::Csv(csv) => csv.get_ref().len(),
+        }
+    }
+}
+
+impl Written {
+    fn json(self, cell: ValueRef<'_>, body: &mut Vec<u8>) -> Result<(), String> {
+        match (self, cell) {
+            (Self::Json, ValueRef::Text(json)) => body.extend_from_slice(json),
+            (Self::Moment, ValueRef::Integer(us)) => cells::write_json(ValueRef::Text(rfc3339(us).as_bytes()), body)?,
+            (Self::Truth, ValueRef::Integer(truth)) => {
+                body.extend_from_slice(if truth == 0 { b"false" } else { b"true" });
+            }
+            _ => cells::write_json(cell, body)?,
+        }
+        Ok(())
+    }
+
+    fn text(self, cell: ValueRef<'_>) -> Result<Cow<'_, str>, String> {
+        match (self, cell) {
+            (Self::Moment, ValueRef::Integer(us)) => Ok(rfc3339(us).into()),
+            (Self::Truth, ValueRef::Integer(truth)) => Ok(if truth == 0 { "false" } else { "true" }.into()),
+            _ => cells::text(cell),
         }
     }
 }
@@ -202,7 +248,7 @@ mod tests {
             cells.push(ValueRef::Integer(hidden));
             writer.row(&cells).expect("a row");
         }
-        let Written { body, more } = writer.end().expect("an end");
+        let Body { body, more } = writer.end().expect("an end");
         assert_eq!(more, Some(vec![Value::Integer(2)]), "it goes on behind the last row that is shown");
         String::from_utf8(body).expect("text")
     }

@@ -70,7 +70,7 @@ pub async fn ask(
     };
     // An answer to a POST is not one that a cache could have.
     headers.remove(header::IF_NONE_MATCH);
-    let question = Question::Sql(Sql { text: sql, arguments, paging: None, count: None });
+    let question = Question::Sql(Sql::new(sql, arguments));
     answer(&app, reading, question, &headers, Some(place)).await
 }
 

@@ -6,8 +6,9 @@ use crate::clock::Clock;
 use crate::log::Log;
 use crate::schemas::InForce;
 use crate::store::Store;
+use serde::Serialize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -79,9 +80,37 @@ impl Default for Options {
     }
 }
 
+/// Whether something goes on that is done again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It does.
+    GoingOn,
+    /// It failed, and is tried again; standard error says why.
+    Failing,
+    /// It rests until its component goes on.
+    Resting,
+}
+
+/// Whether it failed when it was tried last. Cheap to clone; all clones are one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Health(Arc<AtomicBool>);
+
+impl Health {
+    pub(super) fn is_failing(&self, failing: bool) {
+        self.0.store(failing, Ordering::Relaxed);
+    }
+
+    fn status(&self) -> Status {
+        if self.0.load(Ordering::Relaxed) { Status::Failing } else { Status::GoingOn }
+    }
+}
+
 /// A process that does what it decides. It ends with this.
 pub struct Actor {
     done: watch::Receiver<u64>,
+    effects: Health,
+    timers: Health,
     _stop: DropGuard,
 }
 
@@ -99,11 +128,14 @@ impl Means {
             acting: acting.clone(),
             means: Arc::clone(self),
             done,
+            health: Health::default(),
         };
-        let clockwork = Clockwork { process, module, store: store.clone(), means: Arc::clone(self) };
+        let clockwork =
+            Clockwork { process, module, store: store.clone(), means: Arc::clone(self), health: Health::default() };
+        let (effects, timers) = (outbox.health.clone(), clockwork.health.clone());
         self.runtime.spawn(outbox.run(stop.clone()));
         self.runtime.spawn(clockwork.run(stop.clone()));
-        Actor { done: watched, _stop: stop.drop_guard() }
+        Actor { done: watched, effects, timers, _stop: stop.drop_guard() }
     }
 }
 
@@ -112,5 +144,17 @@ impl Actor {
     #[must_use]
     pub fn watch_done(&self) -> watch::Receiver<u64> {
         self.done.clone()
+    }
+
+    /// Whether effects are done.
+    #[must_use]
+    pub fn effects(&self) -> Status {
+        self.effects.status()
+    }
+
+    /// Whether timers fire.
+    #[must_use]
+    pub fn timers(&self) -> Status {
+        self.timers.status()
     }
 }

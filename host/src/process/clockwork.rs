@@ -1,6 +1,6 @@
 //! Timers that are due, appended to the log: so whoever reads it again finds them at their places.
 
-use super::acting::Means;
+use super::acting::{Health, Means};
 use super::facts::{TIMER_FIRED, TimerFired};
 use super::{ids, ledger::Timer, streams};
 use crate::failpoint;
@@ -31,6 +31,7 @@ pub(super) struct Clockwork {
     pub(super) module: String,
     pub(super) store: Store,
     pub(super) means: Arc<Means>,
+    pub(super) health: Health,
 }
 
 /// A timer that is due.
@@ -65,8 +66,9 @@ impl Clockwork {
         while !stop.is_cancelled() {
             let step = async {
                 match self.step().await {
-                    Ok(()) => {}
+                    Ok(()) => self.health.is_failing(false),
                     Err(error) => {
+                        self.health.is_failing(true);
                         tracing::error!(process = self.process, %error, "timers do not fire for now");
                         tokio::time::sleep(AGAIN).await;
                     }
@@ -86,6 +88,7 @@ impl Clockwork {
         let due = self.store.read(move |snapshot| due(snapshot.by_hand()?, now_us)).await?;
         if due.is_empty() {
             let next = self.store.read(|snapshot| next(snapshot.by_hand()?)).await?;
+            self.health.is_failing(false);
             tokio::select! {
                 () = sleep_until(&self.means, next) => {}
                 changed = progress.changed() => if changed.is_err() { std::future::pending::<()>().await },

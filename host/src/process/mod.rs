@@ -18,8 +18,11 @@
 //! * `outbox`: effects, appended to the log
 //! * [`clockwork`]: timers that are due, appended to the log
 //! * [`replay`]: what would have been done, beside what was
+//! * [`account`]: what is read of it by those who look in; [`became`]: what became of an effect
 
+pub mod account;
 pub mod acting;
+pub mod became;
 pub mod clockwork;
 pub mod decision;
 pub mod facts;
@@ -30,6 +33,7 @@ pub mod reactor;
 pub mod replay;
 pub mod streams;
 
-pub use acting::{Acting, Actor, Means, Options};
+pub use acting::{Acting, Actor, Means, Options, Status};
+pub use became::Became;
 pub use reactor::Reactor;
 pub use replay::Replay;

@@ -3,7 +3,7 @@
 //! An effect has one id. What stands in the log under that id is what became of it: the event that was appended, or the one that tells
 //! that it was refused. So it is done once, however often it is tried.
 
-use super::acting::{Means, Options};
+use super::acting::{Health, Means, Options};
 use super::decision::{Action, Effect, Expected};
 use super::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED};
 use super::reactor::TOO_DEEP;
@@ -40,6 +40,7 @@ pub(super) struct Outbox {
     pub(super) means: Arc<Means>,
     /// Told up to which position everything is done.
     pub(super) done: watch::Sender<u64>,
+    pub(super) health: Health,
 }
 
 /// An effect that is to be done, and who decided it.
@@ -83,7 +84,9 @@ impl Outbox {
         let mut progress = self.store.watch_progress();
         while !stop.is_cancelled() {
             let applied = progress.borrow_and_update().applied;
-            let waits = match self.step(&mut cursor).await {
+            let stepped = self.step(&mut cursor).await;
+            self.health.is_failing(stepped.is_err());
+            let waits = match stepped {
                 Ok(true) => continue,
                 Ok(false) => {
                     self.done.send_if_modified(|done| std::mem::replace(done, applied) != applied);

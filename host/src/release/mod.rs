@@ -59,6 +59,7 @@ pub use control::{By, Limits, Paused, Record, Ruling, Step};
 pub use folder::Options as FolderOptions;
 pub use machine::State;
 pub use plan::{FOLDED, FOLDED_PUBLIC, Listener, Plan};
+pub use process::Fired;
 pub use releases::{Ask, Component, Drops, InForce, Releases, Taken};
 pub use retire::Warm;
 pub use serving::Serving;

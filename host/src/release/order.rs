@@ -106,7 +106,7 @@ impl Steward {
     }
 
     /// The release that serves, with what is recorded of it.
-    fn live(&self, name: &str) -> Result<(Arc<Serving>, Record), Error> {
+    pub(super) fn live(&self, name: &str) -> Result<(Arc<Serving>, Record), Error> {
         let component = self.components.get(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
         let serving = component.serving().ok_or_else(|| Error::Unfit(format!("no release of `{name}` serves")))?;
         Ok((Arc::clone(serving.0), serving.1.clone()))

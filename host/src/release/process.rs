@@ -3,6 +3,7 @@
 //! Up to the position C of its cutover, what follows from events was the former release's to do; behind it, it is the new one's. C is
 //! recorded with the step by which a release comes to serve, in the same transaction: there is no moment at which both act, or neither will.
 
+use super::Error;
 use super::component::RejectError;
 use super::control::Record;
 use super::machine::State;
@@ -12,7 +13,7 @@ use super::steward::{Happening, Steward};
 use crate::failpoint;
 use crate::plugin::Plugin;
 use crate::plugin::manifest::Beginning;
-use crate::process::{Acting, Actor, clockwork};
+use crate::process::{Acting, Actor, Status, clockwork};
 use crate::store;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -94,6 +95,19 @@ impl Serving {
         }
     }
 
+    /// Up to this position everything is done that it decided, where it is a process manager that serves.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        let done = self.actor().as_ref().map_or(0, |actor| *actor.watch_done().borrow());
+        done.max(self.terms.acting.position())
+    }
+
+    /// Whether its effects are done, and whether its timers fire.
+    #[must_use]
+    pub fn acts(&self) -> (Status, Status) {
+        self.actor().as_ref().map_or((Status::Resting, Status::Resting), |actor| (actor.effects(), actor.timers()))
+    }
+
     /// Does nothing more. What is left to be done stays in its store.
     pub(super) fn rest(&self) {
         self.actor().take();
@@ -140,6 +154,33 @@ impl Steward {
         }
         Ok(Some(behind))
     }
+}
+
+impl Steward {
+    /// Lets the timers of the process manager that serves fire that wait for a yes.
+    pub(super) fn let_fire(&self, name: &str) -> Result<Fired, Error> {
+        let (live, _) = self.live(name)?;
+        if !live.plugin.is_process() {
+            return Err(Error::Unfit(format!("`{name}` is a projection: it has no timers")));
+        }
+        let Some(_held) = live.running.hold(self.parts.config.cutover) else {
+            return Err(Error::Unfit(format!("`{name}` is busy with a batch that takes long. Try again")));
+        };
+        let timers = clockwork::let_fire(&live.store)?;
+        tracing::info!(component = name, release = live.release, timers, "timers that were overdue may fire");
+        // Whoever waits for the next one looks again.
+        live.store.report(live.store.progress());
+        Ok(Fired { release: live.release, timers })
+    }
+}
+
+/// Timers that were let fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fired {
+    /// The release whose they are.
+    pub release: u64,
+    /// How many.
+    pub timers: usize,
 }
 
 impl Happening {

@@ -7,6 +7,7 @@ use super::machine::State;
 use super::night;
 use super::offer::{Offer, Origin};
 use super::plan::{Plan, weigh};
+use super::process::Fired;
 use super::proof::{Proof, Prover};
 use super::scratch::Scratch;
 use super::serving::{Parts, Serving};
@@ -396,10 +397,18 @@ impl Releases {
         Ok(taken)
     }
 
-    async fn say(
+    /// Lets the timers of a process manager fire that wait for a yes.
+    ///
+    /// # Errors
+    /// It cannot be done, and why.
+    pub async fn let_fire(&self, name: &str) -> Result<Fired, Error> {
+        self.say(|answer| Message::LetFire(name.to_owned(), answer)).await
+    }
+
+    async fn say<T>(
         &self,
-        message: impl FnOnce(oneshot::Sender<Result<Taken, Error>>) -> Message,
-    ) -> Result<Taken, Error> {
+        message: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Message,
+    ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         self.inbox.send(message(answer)).await.map_err(|_| Error::Closed)?;
         answered.await.map_err(|_| Error::Closed)?

@@ -7,6 +7,7 @@ use super::folder::{Seen, file_of};
 use super::machine::{Event, State};
 use super::offer::Offer;
 use super::plan::{Plan, Weighed};
+use super::process::Fired;
 use super::releases::{Ask, Board, Component, Taken};
 use super::review::Reviewed;
 use super::serving::{Parts, Serving};
@@ -32,6 +33,8 @@ pub(super) enum Message {
     Again(Box<Offer>),
     /// An operator asks.
     Ask(String, Ask, oneshot::Sender<Result<Taken, Error>>),
+    /// An operator lets timers of a component fire that wait for a yes.
+    LetFire(String, oneshot::Sender<Result<Fired, Error>>),
     /// A release's bytes were checked.
     Checked(String, u64, Box<Result<Weighed, RejectError>>),
     /// Somebody wants to know what deploying bytes would come to; nothing is done.
@@ -154,6 +157,7 @@ impl Steward {
                 Message::Offer(offer, answer) => drop(answer.send(self.take(&offer))),
                 Message::Again(offer) => self.take_found(offer),
                 Message::Ask(name, ask, answer) => drop(answer.send(self.ask(&name, ask))),
+                Message::LetFire(name, answer) => drop(answer.send(self.let_fire(&name))),
                 Message::Checked(name, release, checked) => {
                     if let Err(error) = self.checked(&name, release, *checked)
                         && is_worth_another_try(&name, release, &error)

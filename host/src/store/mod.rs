@@ -34,7 +34,7 @@ pub mod snapshot;
 
 pub use changes::Tables;
 pub use files::remove;
-pub use query::{Arguments, Bounds, ReadError, Rows, Sink, quoted};
+pub use query::{Arguments, Bounds, ReadError, Rows, Sink, Words, quoted};
 pub use schema::{Asked, Column, Index, Relation, RelationKind, SchemaError, check_schema};
 pub use session::{Fault, Metered, Prepared, Session};
 pub use snapshot::{Durability, Progress, Snapshot, Store};

@@ -96,12 +96,22 @@ pub enum ReadError {
     Store(#[from] Error),
 }
 
-/// Stands before every question. Statements are kept by their text, and Laterna's own, which may do everything, never begin so: nobody
+/// Whose words a question is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// Anybody's: they read the read model alone.
+    Anybody,
+    /// Laterna's own: they read what it keeps beside the read model, too.
+    Own,
+}
+
+/// Stands before every question of anybody's. Statements are kept by their text, and Laterna's own, which may do everything, never begin so: nobody
 /// comes by one of them by asking in its words.
 const ASKED: &str = "/* asked */ ";
 
 pub(super) fn run(
     store: &Guarded,
+    words_are: Words,
     sql: &str,
     arguments: Arguments<'_>,
     bounds: &Bounds,
@@ -115,9 +125,15 @@ pub(super) fn run(
     if sql.contains('\0') {
         return Err(ReadError::Sql("the SQL holds a zero byte, at which SQLite would end it".to_owned()));
     }
-    store.pen.hand_to(Author::Question);
-    let statement = store.connection.prepare_cached(&[ASKED, sql].concat());
-    store.pen.hand_to(Author::Host);
+    let statement = match words_are {
+        Words::Anybody => {
+            store.pen.hand_to(Author::Question);
+            let statement = store.connection.prepare_cached(&[ASKED, sql].concat());
+            store.pen.hand_to(Author::Host);
+            statement
+        }
+        Words::Own => store.connection.prepare_cached(sql),
+    };
     let mut statement = statement.map_err(read_error)?;
     if statement.column_count() == 0 || !statement.readonly() {
         return Err(ReadError::Sql("it does not read: write a SELECT".to_owned()));

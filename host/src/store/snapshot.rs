@@ -4,7 +4,7 @@ use super::authorizer::Author;
 use super::changes::{Changes, Tables};
 use super::connection::{self, Guarded};
 use super::meter::{Asker, Meter};
-use super::query::{self, Arguments, Bounds, ReadError, Rows, Sink};
+use super::query::{self, Arguments, Bounds, ReadError, Rows, Sink, Words};
 use super::schema::{self, Relation};
 use super::session::Session;
 use super::{Error, Limits, files};
@@ -331,6 +331,23 @@ impl Snapshot {
         self.connection()
     }
 
+    /// The same for so long at most.
+    ///
+    /// # Errors
+    /// What `read` answers, or that it takes longer.
+    pub fn by_hand_within<T>(
+        &self,
+        time: Duration,
+        read: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, ReadError> {
+        let (connection, meter) = (self.connection()?, self.meter()?);
+        meter.allow_time(Some(time));
+        let result = read(connection);
+        let is_late = meter.is_late();
+        meter.allow_time(None);
+        result.map_err(|error| if is_late { ReadError::OutOfTime(time) } else { Error::from(error).into() })
+    }
+
     pub(super) fn connection(&self) -> Result<&Connection, Error> {
         self.store.as_ref().map(|store| &store.connection).ok_or(Error::Closed)
     }
@@ -348,7 +365,7 @@ impl Snapshot {
         Ok(schema::relations(self.connection()?)?)
     }
 
-    /// Asks a question in SQL, and shows `sink` the answer as it comes.
+    /// Asks a question in SQL, in anybody's words, and shows `sink` the answer as it comes.
     ///
     /// # Errors
     /// The SQL, its arguments or its answer's size are at fault, or the store, or `sink` refuses.
@@ -359,13 +376,28 @@ impl Snapshot {
         bounds: &Bounds,
         sink: &mut impl Sink,
     ) -> Result<(), ReadError> {
+        self.ask_in(Words::Anybody, sql, arguments, bounds, sink)
+    }
+
+    /// The same in these words. Laterna's own hold no word of anybody else, but for what is put in place of parameters.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask).
+    pub fn ask_in(
+        &self,
+        words: Words,
+        sql: &str,
+        arguments: Arguments<'_>,
+        bounds: &Bounds,
+        sink: &mut impl Sink,
+    ) -> Result<(), ReadError> {
         let store = self.store.as_ref().ok_or(Error::Closed).map_err(ReadError::Store)?;
         if !self.is_brief {
-            return query::run(store, sql, arguments, bounds, sink).map_err(|error| self.pointing(error));
+            return query::run(store, words, sql, arguments, bounds, sink).map_err(|error| self.pointing(error));
         }
         store.meter.allow_steps(BRIEF_STEPS);
         let brief = Bounds { time: BRIEF_TIME.min(bounds.time), ..bounds.clone() };
-        let answered = query::run(store, sql, arguments, &brief, sink);
+        let answered = query::run(store, words, sql, arguments, &brief, sink);
         store.meter.allow_steps(u64::MAX);
         self.takes_more.set(matches!(answered, Err(ReadError::OutOfTime(_))) || self.takes_more.get());
         answered.map_err(|error| self.pointing(error))

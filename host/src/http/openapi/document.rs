@@ -10,6 +10,7 @@ const FILES: &[(&str, &str)] = &[
     ("about.yaml", include_str!("about.yaml")),
     ("events.yaml", include_str!("events.yaml")),
     ("read_models.yaml", include_str!("read_models.yaml")),
+    ("processes.yaml", include_str!("processes.yaml")),
     ("components.yaml", include_str!("components.yaml")),
     ("host.yaml", include_str!("host.yaml")),
 ];

@@ -17,6 +17,12 @@ const FILTERS: usize = 64;
 const EXPECTED: &str = "a filter: `eq.value`, `neq.`, `gt.`, `gte.`, `lt.`, `lte.`, `like.a*`, `in.(a,b)`, `is.null`, `is.not_null`, \
                         `is.true` or `is.false`, each also behind `not.`";
 
+/// The type of a column of microseconds since 1970, in a list of Laterna's own: they are written in RFC 3339.
+pub const MOMENT: &str = "MOMENT";
+
+/// The type of a column with a member of a JSON value, in a list of Laterna's own: true and false are 1 and 0.
+pub const MEMBER: &str = "MEMBER";
+
 /// The conditions of SQL for these filters, each a column's name and what is wanted of it, and what stands in place of their
 /// parameters.
 ///
@@ -107,7 +113,7 @@ fn condition(column: &Column, filter: &str) -> Result<(String, Vec<Cell>), Unfit
 
 /// Whether cells of any type may stand in a column.
 fn is_open(column: &Column) -> bool {
-    !["INT", "INTEGER", "REAL", "BLOB", "TEXT"].contains(&column.of_type.to_ascii_uppercase().as_str())
+    !["INT", "INTEGER", "REAL", "BLOB", "TEXT", MOMENT].contains(&column.of_type.to_ascii_uppercase().as_str())
 }
 
 /// What a text in a URL may mean as a cell of this column. Where the column's type leaves it open, and the text is a number: the text,
@@ -121,6 +127,12 @@ fn values(column: &Column, text: &str) -> Result<Vec<Cell>, &'static str> {
         "INT" | "INTEGER" | "REAL" => number().map(|cell| vec![cell]).ok_or("a number"),
         "BLOB" => BASE64_STANDARD.decode(text).map(|blob| vec![Cell::Blob(blob)]).map_err(|_| "base64"),
         "TEXT" => Ok(vec![Cell::Text(text.to_owned())]),
+        MOMENT => match text.parse::<jiff::Timestamp>() {
+            Ok(moment) => Ok(vec![Cell::Integer(moment.as_microsecond())]),
+            Err(_) => Err("a moment, such as `2026-01-31T08:26:00Z`,"),
+        },
+        MEMBER if text == "true" => Ok(vec![Cell::Text(text.to_owned()), Cell::Integer(1)]),
+        MEMBER if text == "false" => Ok(vec![Cell::Text(text.to_owned()), Cell::Integer(0)]),
         _ => Ok([Some(Cell::Text(text.to_owned())), number()].into_iter().flatten().collect()),
     }
 }
@@ -132,7 +144,7 @@ fn list(text: &str) -> Option<Vec<String>> {
 }
 
 /// What stands between commas. In quotes, `\` stands before what is meant as it is.
-pub(super) fn split(inner: &str) -> Option<Vec<String>> {
+pub fn split(inner: &str) -> Option<Vec<String>> {
     let (mut values, mut value) = (Vec::new(), String::new());
     let mut chars = inner.chars();
     let mut quoted = false;

@@ -1,25 +1,27 @@
 //! `/projections/{name}/tables/{table}`: rows of a table or a view: filtered, ordered, in pages.
 //!
 //! * `filter`: which rows; `order`: in which order, and where a page begins
+//! * `listing`: both as a question, of a table, or of what else is a list of rows
 
-mod filter;
+pub(super) mod filter;
+mod listing;
 mod order;
 
 use super::App;
 use super::answer::path_segment;
 use super::parameters::Parameters;
 use super::problem::{Code, Problem};
-use super::question::{Paging, Question, Sql, SqlArguments, answer};
+use super::question::{Question, answer};
 use super::reading::Moment;
+use super::rows::Written;
 use crate::access::Caller;
-use crate::store::{Column, Relation, Store, quoted};
+use crate::store::{Column, Relation, Store, Words, quoted};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use filter::conditions;
-use order::{Order, Place};
-use rusqlite::types::Value as Cell;
 use std::collections::BTreeSet;
+
+pub use listing::Listing;
 
 /// `GET /projections/{name}/tables/{table}?column=eq.value&select=&order=&limit=&after=&offset=&count=&as_of=`
 pub async fn read(
@@ -55,58 +57,20 @@ impl Asked<'_> {
     /// There is no such table, or a parameter is not as it should be.
     pub fn of(&self, store: &Store, mut parameters: Parameters) -> Result<Question, Problem> {
         let relation = find(self.projection, store, self.table)?;
-        let limit = parameters.take_limit(self.rows)?;
-        let counts = parameters.take_as::<bool>("count", "true or false")?.unwrap_or(false);
-        let place = Place::take(&mut parameters)?;
         let select = parameters.take("select")?;
-        let order = parameters.take("order")?;
-        let filters = parameters.take_rest();
         let shown = columns(relation, select.as_deref().unwrap_or_default())?;
-        let order_by = Order::of(relation, order.as_deref().unwrap_or_default())?;
-
-        let (mut wanted, mut arguments) = conditions(relation, &filters)?;
-        let table = quoted(&relation.name);
-        let count = counts.then(|| (format!("SELECT count(*) FROM {table}{}", where_all(&wanted)), arguments.len()));
-        let offset = match place {
-            Place::Start => 0,
-            Place::Offset(offset) => offset,
-            Place::Behind(cursor) => {
-                let (behind, cells) = order_by.behind(&cursor)?;
-                wanted.push(behind);
-                arguments.extend(cells);
-                0
-            }
-        };
-        // What the following page begins behind goes along, and is not shown.
-        let hidden = order_by.cursor_columns();
-        let columns: Vec<&str> = shown.iter().chain(&hidden).map(String::as_str).collect();
-        let mut text =
-            format!("SELECT {} FROM {table}{}{} LIMIT ?", columns.join(", "), where_all(&wanted), order_by.sql());
-        arguments.push(Cell::Integer(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)));
-        if offset > 0 {
-            text.push_str(" OFFSET ?");
-            arguments.push(Cell::Integer(i64::try_from(offset).unwrap_or(i64::MAX)));
-        }
-
-        let said = [
-            ("as_of", self.as_of.map(|position| position.to_string())),
-            ("limit", Some(limit.to_string())),
-            ("count", counts.then(|| "true".to_owned())),
-            ("order", order),
-            ("select", select),
-        ];
-        let said = said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        let paging = Paging {
-            limit,
-            hidden: hidden.len(),
+        let said = [("as_of", self.as_of.map(|position| position.to_string())), ("select", select)];
+        let listing = Listing {
+            relation,
+            words: Words::Anybody,
+            from: quoted(&relation.name),
+            arguments: Vec::new(),
+            shown: shown.into_iter().map(|column| (column, Written::AsItIs)).collect(),
             path: format!("/projections/{}/tables/{}", path_segment(self.projection), path_segment(self.table)),
-            parameters: said.chain(filters).collect(),
-            place: Box::new(move |last| match order_by.cursor(last) {
-                Some(cursor) => ("after", cursor),
-                None => ("offset", offset.saturating_add(limit as u64).to_string()),
-            }),
+            rows: self.rows,
+            said: said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         };
-        Ok(Question::Sql(Sql { text, arguments: SqlArguments::Placed(arguments), paging: Some(paging), count }))
+        listing.question(parameters)
     }
 }
 
@@ -117,10 +81,6 @@ fn find<'s>(projection: &str, store: &'s Store, table: &str) -> Result<&'s Relat
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Problem::new(Code::TableNotFound, format!("`{projection}` has no table `{table}`; it has: {names}"))
     })
-}
-
-fn where_all(conditions: &[String]) -> String {
-    if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
 }
 
 /// The columns that are shown: those of `select`, each as it is or as `::text`; all of them where it names none.
