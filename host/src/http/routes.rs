@@ -1,8 +1,8 @@
 //! Every route, with the roles that it takes: what is not here is not served.
 
 use super::{
-    App, clock, components, diff, events, health, live, openapi, pages, parked, processes, projections, proof, queries, releases,
-    schemas, snapshot, sql, steps, streams, tables, tokens,
+    App, clock, components, diff, events, health, live, openapi, pages, parked, processes, projections, proof, queries,
+    releases, schemas, snapshot, sql, steps, streams, tables, tokens,
 };
 use crate::access::Role;
 use axum::handler::Handler;

@@ -39,5 +39,5 @@ CREATE TABLE decisions (
     outcome TEXT NOT NULL,
     -- A JSON array; an action's ordinal is its place in it.
     actions TEXT NOT NULL,
-    PRIMARY KEY (position, instance)
+    PRIMARY KEY (instance, position)
 ) STRICT, WITHOUT ROWID;

@@ -405,10 +405,7 @@ impl Releases {
         self.say(|answer| Message::LetFire(name.to_owned(), answer)).await
     }
 
-    async fn say<T>(
-        &self,
-        message: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Message,
-    ) -> Result<T, Error> {
+    async fn say<T>(&self, message: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Message) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         self.inbox.send(message(answer)).await.map_err(|_| Error::Closed)?;
         answered.await.map_err(|_| Error::Closed)?
