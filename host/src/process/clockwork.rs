@@ -2,9 +2,10 @@
 
 use super::acting::{Health, Means};
 use super::facts::{TIMER_FIRED, TimerFired};
+use super::outbox::led_to_by;
 use super::{ids, ledger::Timer, streams};
 use crate::failpoint;
-use crate::log::{self, Alternative, Entered, Entry, NewEvent, Refusal};
+use crate::log::{self, Alternative, Entered, Entry, NewEvent, Refusal, StoredEvent};
 use crate::plugin::rfc3339;
 use crate::store::{self, Snapshot, Store};
 use rusqlite::{OptionalExtension, params};
@@ -84,7 +85,7 @@ impl Clockwork {
         // What stands in the log already may call a timer off.
         self.reaches(self.means.log.head()).await;
         let now_us = self.means.clock.now_us();
-        progress.borrow_and_update();
+        let applied = progress.borrow_and_update().applied;
         let due = self.store.read(move |snapshot| due(snapshot.by_hand()?, now_us)).await?;
         if due.is_empty() {
             let next = self.store.read(|snapshot| next(snapshot.by_hand()?)).await?;
@@ -95,19 +96,23 @@ impl Clockwork {
             }
             return Ok(());
         }
-        let entries =
-            due.iter().map(|due| due.entry(&self.process, &self.module, now_us)).collect::<Result<Vec<_>, _>>()?;
-        let applied = self.store.progress().applied;
-        let mut last = 0;
+        let set_by = self.means.log.read(move |reader| {
+            let set_by = |due: Due| Ok((reader.event_at(due.timer.set_by)?, due));
+            due.into_iter().map(set_by).collect::<Result<Vec<_>, log::Error>>()
+        });
+        let due: Vec<(Option<StoredEvent>, Due)> = set_by.await?;
+        let entries = due.iter().map(|(set_by, due)| due.entry(&self.process, &self.module, set_by.as_ref(), now_us));
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let (mut last, mut stuck) = (0, None);
         failpoint::pass("timers-enter");
         let all = self.means.log.append_each(entries).await?;
         failpoint::pass("timers-entered");
-        for (entered, due) in all.into_iter().zip(&due) {
+        for (entered, (_, due)) in all.into_iter().zip(&due) {
             match entered {
                 Entered::Stored { position } | Entered::Refused { position, .. } => last = last.max(position),
                 Entered::Known(place) if place.position <= applied => {
                     let (timer, instance) = (due.name.clone(), due.instance.clone());
-                    return Err(Error::FiredBefore { timer, instance, position: place.position });
+                    stuck = Some(Error::FiredBefore { timer, instance, position: place.position });
                 }
                 Entered::Known(place) => last = last.max(place.position),
                 Entered::Lost { refusal, .. } => {
@@ -116,7 +121,11 @@ impl Clockwork {
             }
         }
         self.reaches(last).await;
-        Ok(())
+        match stuck {
+            // Those behind it had their turn.
+            Some(stuck) if last == 0 => Err(stuck),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until what stands up to a position is folded.
@@ -128,8 +137,19 @@ impl Clockwork {
 }
 
 impl Due {
-    /// What the log takes for it where it fires at this moment.
-    pub(crate) fn entry(&self, process: &str, module: &str, now_us: i64) -> Result<Entry, Error> {
+    /// The position of the event that it was set by.
+    pub(crate) fn set_by(&self) -> u64 {
+        self.timer.set_by
+    }
+
+    /// What the log takes for it where it fires at this moment, with the event that it was set by.
+    pub(crate) fn entry(
+        &self,
+        process: &str,
+        module: &str,
+        set_by: Option<&StoredEvent>,
+        now_us: i64,
+    ) -> Result<Entry, Error> {
         let Self { instance, name, timer } = self;
         let fired = TimerFired {
             process: process.to_owned(),
@@ -146,6 +166,10 @@ impl Due {
             module: module.to_owned(),
             internal: true,
             ..NewEvent::json(TIMER_FIRED, serde_json::to_vec(&fired)?)
+        };
+        let event = match set_by {
+            Some(set_by) => led_to_by(set_by, event),
+            None => event,
         };
         let (told, again) = (stream.clone(), event.clone());
         // Nothing speaks against it but that its stream is closed, and that against the alternative, too.

@@ -86,19 +86,26 @@ pub struct Deadline {
 /// The shortest interval of a timer, in microseconds.
 const INTERVAL_US: u64 = 1_000_000;
 
+/// The earliest moment at which a timer is due that is set about what Laterna told at this time: one that sets itself anew would fire without
+/// end otherwise.
+pub(super) fn earliest_after(told_at_us: i64) -> i64 {
+    told_at_us.saturating_add(INTERVAL_US.cast_signed())
+}
+
 impl Action {
-    /// Takes over what a component wants done about an event that was recorded at this time, by what its manifest says that it produces.
+    /// Takes over what a component wants done about an event that was recorded at this time, by what its manifest says that it produces. No
+    /// timer is due before the earliest moment.
     ///
     /// # Errors
     /// It must not be done.
     pub(super) fn check(
         wanted: wit::Action,
-        recorded_at_us: i64,
+        (recorded_at_us, earliest_us): (i64, i64),
         produces: &BTreeSet<String>,
     ) -> Result<Self, Verdict> {
         match wanted {
             wit::Action::Append(effect) => Effect::check(effect, produces).map(Self::Append),
-            wit::Action::Schedule(timer) => Deadline::check(timer, recorded_at_us).map(Self::Schedule),
+            wit::Action::Schedule(timer) => Deadline::check(timer, recorded_at_us, earliest_us).map(Self::Schedule),
             wit::Action::Cancel(timer) => Ok(Self::Cancel { timer }),
         }
         .map_err(Verdict::Forbidden)
@@ -188,7 +195,7 @@ impl Effect {
 }
 
 impl Deadline {
-    fn check(timer: wit::Timer, recorded_at_us: i64) -> Result<Self, String> {
+    fn check(timer: wit::Timer, recorded_at_us: i64, earliest_us: i64) -> Result<Self, String> {
         let wit::Timer { name, due, every } = timer;
         if !ids::is_timer(&name) {
             return Err(format!(
@@ -201,7 +208,7 @@ impl Deadline {
             wit::Due::After(us) => i64::try_from(us).ok().and_then(|us| recorded_at_us.checked_add(us)),
             wit::Due::At(us) => Some(us),
         };
-        let due_us = due_us.filter(|us| jiff::Timestamp::from_microsecond(*us).is_ok());
+        let due_us = due_us.map(|us| us.max(earliest_us)).filter(|us| jiff::Timestamp::from_microsecond(*us).is_ok());
         let due_us = due_us.ok_or_else(|| format!("its timer `{name}` is due beyond the year 9999"))?;
         if every.is_some_and(|every| every < INTERVAL_US || every > i64::MAX.cast_unsigned()) {
             return Err(format!("its timer `{name}` comes again each {every:?} µs; a second is the least"));

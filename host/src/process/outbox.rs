@@ -249,7 +249,7 @@ fn new_event(effect: &Effect, trigger: &StoredEvent) -> Result<NewEvent, Error> 
 }
 
 /// An event that follows from another one.
-fn led_to_by(trigger: &StoredEvent, event: NewEvent) -> NewEvent {
+pub(super) fn led_to_by(trigger: &StoredEvent, event: NewEvent) -> NewEvent {
     // What belongs together with nothing begins something.
     let correlation = if trigger.correlation_id.is_empty() { &trigger.id } else { &trigger.correlation_id };
     NewEvent { correlation_id: Some(correlation.clone()), causation_id: Some(trigger.id.clone()), ..event }

@@ -6,7 +6,7 @@
 //! its events one by one, and yet most batches take two calls.
 
 use super::acting::Acting;
-use super::decision::{Action, Effect};
+use super::decision::{Action, Effect, earliest_after};
 use super::facts::{EFFECT_REFUSED, Refused, TIMER_FIRED, TimerFired};
 use super::ids;
 use super::ledger::{self, Ledger, Moment};
@@ -288,9 +288,11 @@ impl Reactor {
             }
             Outcome::Ended => "ended",
         };
+        let is_told = ids::is_reserved(event.stream);
+        let earliest_us = if is_told { earliest_after(event.recorded_at_us) } else { i64::MIN };
         let actions = actions
             .into_iter()
-            .map(|action| Action::check(action, event.recorded_at_us, &self.produces))
+            .map(|action| Action::check(action, (event.recorded_at_us, earliest_us), &self.produces))
             .collect::<Result<Vec<_>, _>>()?;
         for (ordinal, action) in actions.iter().enumerate() {
             match action {

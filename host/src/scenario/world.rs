@@ -104,7 +104,7 @@ impl World {
         let now_us = self.now_us;
         let due = store.read_here(|snapshot| clockwork::due(snapshot.by_hand()?, now_us))?;
         for due in &due {
-            let entry = due.entry(&self.process, &self.module, now_us)?;
+            let entry = due.entry(&self.process, &self.module, history.at(due.set_by()), now_us)?;
             if let Entered::Known(place) = history.enter(entry, now_us) {
                 return Err(Error::Machine(format!(
                     "a timer fired at position {} already, and still waits",
