@@ -1,6 +1,7 @@
 //! Process managers are looked into: which instances there are, what each of them did, what became of that, and what waits for a yes.
 
 use laterna_tests::{Answer, Client, Data, Server, component, encoded, laterna, online_retail_events};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -23,7 +24,7 @@ fn serve(data: &Data, server: &Client, name: &str) {
 
 fn append(client: &Client, stream: &str, event_type: &str, data: Value) -> u64 {
     let events = json!({ "events": [{ "type": event_type, "data": data }] });
-    let answer = client.post(&format!("/streams/{stream}/events"), &events);
+    let answer = client.post(&format!("/streams/{}/events", encoded(stream)), &events);
     answer.ok();
     answer.position()
 }
@@ -68,7 +69,8 @@ fn state(action: &Value) -> String {
 
 /// The keys of the instances that are asked for so.
 fn keys(client: &Client, asked: &str) -> Vec<String> {
-    let page = client.get(&format!("/processes/order-payment/instances?fresh=true&{asked}")).ok();
+    let fresh = if asked.contains("fresh=") { "" } else { "&fresh=true" };
+    let page = client.get(&format!("/processes/order-payment/instances?{asked}{fresh}")).ok();
     let rows = page["rows"].as_array().expect("rows").iter();
     rows.map(|row| row["key"].as_str().expect("a key").to_owned()).collect()
 }
@@ -148,8 +150,8 @@ fn an_instance_shows_what_it_did_and_what_became_of_that() {
 }
 
 #[test]
-fn a_history_is_read_in_pages_and_outlives_its_instance() {
-    // Given a customer who bought again and again.
+fn a_history_is_read_in_pages() {
+    // Given an order that is paid again and again.
     let data = Data::new();
     let server = morning(&data);
     serve(&data, &server, "order-payment");
@@ -183,6 +185,71 @@ fn a_history_is_read_in_pages_and_outlives_its_instance() {
     let fresh = server.get_with(&format!("{path}?min_position={paid}"), &[("if-none-match", &tag)]).expect("an answer");
     assert_eq!((fresh.status, fresh.position() >= paid), (200, true));
     assert_eq!(fresh.header("laterna-release"), Some("1"));
+}
+
+#[test]
+fn an_effect_is_pending_until_it_is_done_and_an_instance_that_ended_has_a_history() {
+    // Given a process manager that was stopped between what it decided and what it did: both are written into its store by hand.
+    let data = Data::new();
+    let server = morning(&data);
+    serve(&data, &server, "order-payment");
+    place(&server, "7");
+    let before = instance(&server, "7");
+    server.post("/projections/order-payment/pause", &Value::Null).ok();
+    let position = append(&server, "elsewhere-1", "NothingOfInterest", json!({}));
+    let effect = json!({
+        "stream": "order-7", "type": "ShipmentRequested", "schema_version": 1, "visibility": "public", "expected": "any", "data": {},
+    });
+    let store = Connection::open(data.path().join("stores/order-payment/1.db")).expect("a store");
+    let actions = json!([{ "append": effect }]).to_string();
+    let decided = "INSERT INTO decisions VALUES ('7', ?1, 'ended', ?2)";
+    store.execute(decided, (position.cast_signed(), actions)).expect("it is written");
+    store.execute("INSERT INTO laterna_outbox VALUES (?1, '7', 0)", [position.cast_signed()]).expect("it is written");
+    store.execute_batch("DELETE FROM instances; DELETE FROM timers").expect("it is written");
+
+    // Then the instance has ended, and has a history, in which the effect is pending.
+    let path = "/processes/order-payment/instances/7";
+    let ended = server.get(path);
+    let tag = ended.header("etag").expect("a tag").to_owned();
+    let ended = ended.ok();
+    assert_eq!((&ended["state"], &ended["began_at"], &ended["timers"]), (&Value::Null, &Value::Null, &json!([])));
+    assert_eq!(ended["history"].as_array().expect("a history").len(), 2);
+    assert_eq!(ended["history"][1], before["history"][0]);
+    assert_eq!(ended["history"][0]["outcome"], "ended");
+    assert_eq!(ended["history"][0]["event"]["type"], "NothingOfInterest");
+    assert_eq!(ended["history"][0]["actions"], json!([{ "append": effect, "became": { "state": "pending" } }]));
+    assert_eq!(ended["outbox"], json!([{ "position": position, "ordinal": 0 }]));
+    let shown = server.get("/processes/order-payment").ok();
+    assert_eq!(shown["effects"]["pending"], json!({ "count": 1, "more": false }));
+    assert_eq!(shown["effects"]["next"], json!({ "position": position, "instance": "7", "ordinal": 0 }));
+    assert_eq!(keys(&server, "fresh=false"), [] as [&str; 0]);
+
+    // When it goes on, then it is done, and nobody is told that nothing changed.
+    server.post("/projections/order-payment/resume", &Value::Null).ok();
+    let done = json!({ "state": "done", "position": position + 1 });
+    assert_eq!(became(&server, "7", position), done);
+    let asked = server.get_with(path, &[("if-none-match", &tag)]).expect("an answer").ok();
+    assert_eq!((&asked["history"][0]["actions"][0]["became"], &asked["outbox"]), (&done, &json!([])));
+}
+
+#[test]
+fn an_instance_shows_the_names_that_it_is_found_by() {
+    // Given a festival with two teams, of which one moves to another.
+    let data = Data::new();
+    let server = data.serve();
+    serve(&data, &server, "festival-cleanup");
+    let team = |team: &str, event_type: &str, festival: &str| {
+        append(&server, &format!("team-{team}"), event_type, json!({ "team_id": team, "festival_id": festival }))
+    };
+    team("b", "TeamCreated", "summer");
+    team("a", "TeamCreated", "summer");
+    let moved = team("b", "TeamMoved", "winter");
+    // Then each festival is found by the teams that it has.
+    let found_by = |festival: &str| {
+        let path = format!("/processes/festival-cleanup/instances/festival-{festival}?min_position={moved}");
+        server.get(&path).ok()["associations"].clone()
+    };
+    assert_eq!((found_by("summer"), found_by("winter")), (json!(["team-a"]), json!(["team-b"])));
 }
 
 #[test]

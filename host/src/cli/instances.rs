@@ -148,7 +148,7 @@ fn decided(decision: &Value, shown: &mut String) -> fmt::Result {
         }
     };
     let ended = if decision["outcome"] == "ended" { "; with it, it ended" } else { "" };
-    writeln!(shown, "\n {position:>6}  {about}{ended}")?;
+    writeln!(shown, "\n {:>6}  {about}{ended}", position.to_string())?;
     let actions = list(&decision["actions"]);
     for action in actions {
         writeln!(shown, "         {}", acted(action))?;

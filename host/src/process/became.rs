@@ -2,7 +2,7 @@
 
 use super::facts::{EFFECT_REFUSED, EffectRefused};
 use super::ids;
-use crate::log::{self, Reader, Sight};
+use crate::log::{self, Reader, Sight, StoredEvent};
 use serde::Serialize;
 
 /// What became of an effect.
@@ -53,9 +53,41 @@ impl Became {
         if event.event_type != EFFECT_REFUSED || !ids::is_reserved(&event.stream) {
             return Ok(Some(Self::Done { position }));
         }
-        let told = sight.sees(event.internal, &event.module).then(|| serde_json::from_slice(&event.data).ok());
+        let told = may_see(sight, &event).then(|| serde_json::from_slice(&event.data).ok());
         let told: Option<EffectRefused> = told.flatten();
         let (code, reason) = told.map(|told| (told.code, told.reason)).unzip();
         Ok(Some(Self::Refused { position, code, reason }))
+    }
+
+    /// What becomes of an effect of which nothing stands in the log. What followed from events up to `acts_behind` was not its release's to
+    /// do; what follows from those up to `done` is done.
+    #[must_use]
+    pub fn without_a_trace(position: u64, acts_behind: u64, done: u64) -> Self {
+        match position {
+            _ if position <= acts_behind => Self::Suppressed,
+            _ if position <= done => Self::Lost,
+            _ => Self::Pending,
+        }
+    }
+}
+
+/// Whether an event that a process reacted to, or was told, is for somebody who sees so much of the log and may look into the process. What Laterna tells a process of no module is kept from nobody of them: there is no module whose it could be.
+#[must_use]
+pub fn may_see(sight: &Sight, event: &StoredEvent) -> bool {
+    sight.sees(event.internal, &event.module) || event.module.is_empty() && ids::is_reserved(&event.stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_left_no_trace_was_history_or_is_to_be_done() {
+        let became = |position| Became::without_a_trace(position, 10, 20);
+        assert_eq!([9, 10].map(became), [Became::Suppressed, Became::Suppressed]);
+        assert_eq!([11, 20].map(became), [Became::Lost, Became::Lost]);
+        assert_eq!([21, 30].map(became), [Became::Pending, Became::Pending]);
+        // One that has done nothing yet behind where it acts.
+        assert_eq!(Became::without_a_trace(11, 10, 10), Became::Pending);
     }
 }

@@ -12,8 +12,8 @@ use super::timers::timer;
 use crate::access::Caller;
 use crate::log::{self, Reader, Sight};
 use crate::plugin::rfc3339;
-use crate::process::Became;
 use crate::process::account::{self, Cut, Decision, Instance, Put, Waiting};
+use crate::process::became::{Became, may_see};
 use crate::process::decision::Action;
 use crate::release::Record;
 use crate::store::{ReadError, Snapshot};
@@ -218,7 +218,7 @@ impl Asked {
                 Ok(actions) => actions,
                 Err(error) => return Ok(Some(Err(unreadable(error)))),
             };
-            let event = reader.event_at(position)?.filter(|event| self.sight.sees(event.internal, &event.module));
+            let event = reader.event_at(position)?.filter(|event| may_see(&self.sight, event));
             let event = event.map(|event| About {
                 recorded_at: rfc3339(event.recorded_at_us),
                 id: event.id,
@@ -249,11 +249,7 @@ impl Asked {
 
     fn became(&self, reader: &mut Reader, position: u64, ordinal: usize) -> Result<Became, log::Error> {
         let found = Became::find(reader, &self.sight, &self.process, position, ordinal, &self.key)?;
-        Ok(found.unwrap_or(match position {
-            _ if position <= self.acts_behind => Became::Suppressed,
-            _ if position <= self.done => Became::Lost,
-            _ => Became::Pending,
-        }))
+        Ok(found.unwrap_or_else(|| Became::without_a_trace(position, self.acts_behind, self.done)))
     }
 }
 
