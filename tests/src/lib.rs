@@ -8,6 +8,7 @@ pub mod model;
 pub mod natively;
 pub mod process_model;
 pub mod processes;
+pub mod quiet;
 pub mod random;
 pub mod releases;
 pub mod scenarios;
