@@ -302,7 +302,7 @@ fn effect(append: &Value, trigger: &Value, tag: &str, instance: &str, nth: usize
     }
     if append["again"] == json!(true) {
         for part in ["keys", "do"] {
-            data.insert(part.to_owned(), trigger[part].clone());
+            data.extend(trigger.get(part).map(|told| (part.to_owned(), told.clone())));
         }
     }
     json!({

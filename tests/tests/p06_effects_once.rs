@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A version of the process manager that bears this tag.
 fn version(tag: &str, more: Value) -> Vec<u8> {
@@ -212,6 +212,15 @@ fn what_a_version_would_have_done_is_told_beside_what_was_done() {
     server.verify_exact("errands");
 }
 
+/// Tells writers to stop, also where a test fails.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn versions_change_while_events_keep_coming() {
     const WRITERS: usize = 4;
@@ -222,6 +231,7 @@ fn versions_change_while_events_keep_coming() {
     let stop = AtomicBool::new(false);
     let mut told = BTreeSet::new();
     std::thread::scope(|scope| {
+        let stops = Stops(&stop);
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 let (client, stop) = (server.client.clone(), &stop);
@@ -242,7 +252,7 @@ fn versions_change_while_events_keep_coming() {
             server.wait_for_release("errands", release, "live");
         }
         server.order("errands", "rollback?timeout=60").ok();
-        stop.store(true, Ordering::Relaxed);
+        drop(stops);
         for writer in writers {
             told.extend(writer.join().expect("a writer"));
         }
@@ -494,6 +504,12 @@ fn a_timer_fires_once_whoever_serves_by_then() {
     );
     server.advance(10);
     assert_eq!(wait_for_timers(&server, &data, 1, "settled-1"), [("old".to_owned(), "early".to_owned())]);
+
+    // It was led to by the event that set it, and belongs together with that one.
+    let logged = data.logged();
+    let (set_by, early) = (&logged[10], of_type(&logged, "timer.fired")[0]);
+    assert_eq!(early.data["set_by"], set_by.position);
+    assert_eq!((early.causation_id.as_ref(), early.correlation_id.as_ref()), (Some(&set_by.id), Some(&set_by.id)));
 
     // when: version 2 takes over, and the time comes
     deploy(&server, &version("v2", json!({})), 2);

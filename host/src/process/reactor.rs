@@ -3,7 +3,7 @@
 //! Which instances an event concerns may hang on what earlier events of its batch made of them. So a whole run of events is asked about
 //! at once, each for the instances that it would find as things stand; then what came of it is taken over event by event, for as long as
 //! each finds those that were asked. From the first on that finds others it is asked again. So what comes of a batch is what would come of
-//! its events one by one, and yet most batches take two calls.
+//! its events one by one, and yet most batches take two calls. Where events find others again and again, fewer are asked at once.
 
 use super::acting::Acting;
 use super::decision::{Action, Effect, earliest_after};
@@ -14,7 +14,6 @@ use super::streams;
 use crate::plugin::process::{self as wit, Instance, Key, Outcome, Reaction, Turn};
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Verdict, rfc3339};
 use crate::store::Session;
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -27,9 +26,6 @@ const CALL_BYTES: usize = 8 << 20;
 /// Turns, beyond which no further event is asked about in the same call.
 const CALL_TURNS: usize = 20_000;
 
-/// Events that are asked about at once where the ones before found others than they were to.
-const FEWEST: usize = 16;
-
 /// Lets a process manager react to events.
 pub struct Reactor {
     plugin: Plugin,
@@ -37,8 +33,6 @@ pub struct Reactor {
     streams: String,
     produces: BTreeSet<String>,
     acting: Acting,
-    /// Events that are asked about at once: as many as lately found the instances that they were to. Nothing else hangs on it.
-    window: Cell<usize>,
 }
 
 /// What an event means for a process manager.
@@ -77,7 +71,6 @@ impl Reactor {
             streams: streams::of(&manifest.name),
             produces: process.produces.iter().map(|product| product.event_type.clone()).collect(),
             acting: acting.clone(),
-            window: Cell::new(usize::MAX),
         }))
     }
 
@@ -88,16 +81,13 @@ impl Reactor {
     pub fn react(&self, batch: &Batch, session: &mut Session) -> Result<(), CallError> {
         let read = self.read(batch)?;
         let mut ledger = Ledger::new(session.by_hand());
-        let mut next = 0;
+        let (mut next, mut most) = (0, batch.len());
         while next < batch.len() {
-            let plan = self.plan(&read, next, &mut ledger)?;
-            let planned = plan.len();
-            let carried_out = self.carry_out(&read, plan, &mut ledger)? - next;
-            next += carried_out;
-            // What is asked in vain is at most as much as what is not.
-            let window =
-                if carried_out < planned { (2 * carried_out).max(FEWEST) } else { self.window.get().saturating_mul(2) };
-            self.window.set(window);
+            let plan = self.plan(&read, next..batch.len().min(next + most), &mut ledger)?;
+            let behind = self.carry_out(&read, plan, &mut ledger)?;
+            // Whoever is asked in vain is asked once more: so no more are asked at once than twice those that were taken over.
+            most = 2 * (behind - next);
+            next = behind;
             if ledger.is_large() {
                 ledger = ledger.write(self.acting.position()).map_err(machine)?;
             }
@@ -159,11 +149,11 @@ impl Reactor {
         Some(meaning.unwrap_or(Meaning::Nothing))
     }
 
-    /// Plans a run of events from one on, each with the instances that it finds as things stand: as many as one call takes.
-    fn plan(&self, read: &Read<'_>, from: usize, ledger: &mut Ledger<'_>) -> Result<Vec<Planned>, CallError> {
+    /// Plans events, each with the instances that it finds as things stand: as many as one call takes.
+    fn plan(&self, read: &Read<'_>, places: Range<usize>, ledger: &mut Ledger<'_>) -> Result<Vec<Planned>, CallError> {
         let mut plan = Vec::new();
         let (mut turns, mut bytes) = (0, 0);
-        for place in (from..read.batch.len()).take(self.window.get()) {
+        for place in places {
             let instances = self.reached(read, place, ledger)?;
             turns += instances.len();
             for instance in &instances {
