@@ -176,7 +176,7 @@ impl Data {
     /// Starts a host on it that kills itself at a point, told as `LATERNA_DIE_AT` wants it; `None` where it has done so before it listens.
     pub fn serve_until(&self, point: &str, flags: &[&str]) -> Option<Server> {
         let mut child = self
-            .command("info", flags)
+            .command("warn", flags)
             .env("LATERNA_DIE_AT", point)
             .stderr(Stdio::inherit())
             .spawn()
