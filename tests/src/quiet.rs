@@ -17,14 +17,14 @@ impl Data {
 
 impl Client {
     /// The log's last position.
-    pub fn head(&self) -> u64 {
+    pub fn last_position(&self) -> u64 {
         self.get("/events?limit=1").position()
     }
 
     /// Waits until these process managers have nothing more to do about what stands in the log; answers the log's last position.
     pub fn wait_until_quiet(&self, processes: &[&str]) -> u64 {
         loop {
-            let head = self.head();
+            let head = self.last_position();
             for process in processes {
                 self.wait_for(&format!("/processes/{process}"), |answer| {
                     let shown = answer.json();
@@ -32,7 +32,7 @@ impl Client {
                 });
             }
             // What they did may concern one of them.
-            if self.head() == head {
+            if self.last_position() == head {
                 return head;
             }
         }

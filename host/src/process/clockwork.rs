@@ -10,7 +10,6 @@ use crate::plugin::rfc3339;
 use crate::store::{self, Snapshot, Store};
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -207,9 +206,6 @@ pub struct OverdueTimer {
     pub due_at: String,
 }
 
-/// A timer, as it is compared between two stores.
-type Row = (String, String, i64, i64, i64);
-
 /// The timers in a snapshot that are due at a moment, were set by events up to a position, and do not wait in the store of who served before
 /// as well; those that wait there for a yes wait for it here, too.
 ///
@@ -222,31 +218,38 @@ pub fn overdue(
     now_us: i64,
     samples: usize,
 ) -> Result<Overdue, store::Error> {
-    let rows = overdue_rows(snapshot, before, behind, now_us)?;
-    let sample = |(instance, timer, set_by, _, due_us): &Row| OverdueTimer {
-        instance: instance.clone(),
-        timer: timer.clone(),
-        set_by: set_by.cast_unsigned(),
-        due_at: rfc3339(*due_us),
-    };
-    Ok(Overdue { count: rows.len() as u64, samples: rows.iter().take(samples).map(sample).collect() })
+    let mut overdue = Overdue::default();
+    each_overdue(snapshot.by_hand()?, before, behind, now_us, &mut |due| {
+        overdue.count += 1;
+        if overdue.samples.len() < samples {
+            overdue.samples.push(OverdueTimer {
+                instance: due.instance.clone(),
+                timer: due.name.clone(),
+                set_by: due.timer.set_by,
+                due_at: rfc3339(due.timer.due_us),
+            });
+        }
+        Ok(())
+    })?;
+    Ok(overdue)
 }
 
 /// Has the [`overdue`] timers of a store wait for a yes; answers how many. Nobody may fold into it meanwhile.
 ///
 /// # Errors
 /// A store cannot be read or written.
-pub fn hold_overdue(store: &Store, before: Option<&Store>, behind: u64, now_us: i64) -> Result<usize, store::Error> {
-    let overdue = store.read_here(|snapshot| overdue_rows(snapshot, before, behind, now_us))?;
+pub fn hold_overdue(store: &Store, before: Option<&Store>, behind: u64, now_us: i64) -> Result<u64, store::Error> {
+    let mut held = 0;
     store.amend(|connection| {
         connection.execute("DELETE FROM laterna_overdue", [])?;
         let mut statement = connection.prepare("INSERT INTO laterna_overdue VALUES (?1, ?2, ?3, ?4)")?;
-        for (instance, name, set_by, occurrence, _) in &overdue {
-            statement.execute(params![instance, name, set_by, occurrence])?;
-        }
-        Ok(())
+        each_overdue(connection, before, behind, now_us, &mut |Due { instance, name, timer }| {
+            held += 1;
+            let (set_by, occurrence) = (timer.set_by.cast_signed(), timer.occurrence.cast_signed());
+            statement.execute(params![instance, name, set_by, occurrence]).map(drop)
+        })
     })?;
-    Ok(overdue.len())
+    Ok(held)
 }
 
 /// The yes: lets timers fire that wait for it; answers how many. Nobody may fold into the store meanwhile.
@@ -259,48 +262,67 @@ pub fn let_fire(store: &Store) -> Result<usize, store::Error> {
         // Those that were called off or set anew meanwhile do not wait any more.
         let waiting = format!("SELECT count(*) FROM timers t WHERE NOT ({FREED})");
         let_go = connection.query_one(&waiting, [], |row| row.get::<_, i64>(0))?.cast_unsigned() as usize;
-        connection.execute("DELETE FROM laterna_overdue", []).map(drop)
+        connection.execute("DELETE FROM laterna_overdue", [])?;
+        Ok(())
     })?;
     Ok(let_go)
 }
 
-fn overdue_rows(
-    snapshot: &Snapshot,
+/// Shows each overdue timer, one by one: there may be many.
+fn each_overdue(
+    connection: &rusqlite::Connection,
     before: Option<&Store>,
     behind: u64,
     now_us: i64,
-) -> Result<BTreeSet<Row>, store::Error> {
-    let read = |snapshot: &Snapshot, which: &str| -> Result<BTreeSet<Row>, store::Error> {
-        let mut statement = snapshot.by_hand()?.prepare_cached(&format!(
-            "SELECT instance, name, set_by, occurrence, due_at FROM timers t WHERE due_at <= ?1 AND set_by <= ?2 {which}"
+    each: &mut dyn FnMut(&Due) -> Result<(), rusqlite::Error>,
+) -> Result<(), store::Error> {
+    let mut show = |before: Option<&rusqlite::Connection>| -> Result<(), store::Error> {
+        let mut statement = connection.prepare(&format!(
+            "SELECT {TIMER} FROM timers t WHERE due_at <= ?1 AND set_by <= ?2 ORDER BY instance, name"
         ))?;
-        let rows = statement.query_map(params![now_us, behind.cast_signed()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let same = format!(
+            "SELECT 1 FROM timers t WHERE instance = ?1 AND name = ?2 AND set_by = ?3 AND due_at = ?4 AND {FREED}"
+        );
+        let mut waits = before.map(|before| before.prepare(&same)).transpose()?;
+        let mut rows = statement.query(params![now_us, behind.cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            let due = timer(row)?;
+            let Due { instance, name, timer: Timer { set_by, due_us, .. } } = &due;
+            let known = match &mut waits {
+                Some(waits) => waits.exists(params![instance, name, set_by.cast_signed(), due_us])?,
+                None => false,
+            };
+            if !known {
+                each(&due)?;
+            }
+        }
+        Ok(())
     };
-    let mut overdue = read(snapshot, "")?;
-    if let Some(before) = before {
-        let free = before.read_here(|before| read(before, &format!("AND {FREED}")))?;
-        overdue.retain(|timer| !free.contains(timer));
+    match before {
+        Some(before) => before.read_here(|before| show(Some(before.by_hand()?))),
+        None => show(None),
     }
-    Ok(overdue)
+}
+
+/// Columns of a timer, as [`timer`] takes them.
+const TIMER: &str = "instance, name, due_at, set_by, occurrence, every_us";
+
+fn timer(row: &rusqlite::Row<'_>) -> Result<Due, rusqlite::Error> {
+    let timer = Timer {
+        due_us: row.get(2)?,
+        set_by: row.get::<_, i64>(3)?.cast_unsigned(),
+        occurrence: row.get::<_, i64>(4)?.cast_unsigned(),
+        every_us: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
+    };
+    Ok(Due { instance: row.get(0)?, name: row.get(1)?, timer })
 }
 
 /// Timers that are due at a moment, the earliest first.
 pub(crate) fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT instance, name, due_at, set_by, occurrence, every_us FROM timers t WHERE due_at <= ?1 AND {FREED} ORDER BY due_at LIMIT ?2"
+        "SELECT {TIMER} FROM timers t WHERE due_at <= ?1 AND {FREED} ORDER BY due_at LIMIT ?2"
     ))?;
-    let rows = statement.query_map(params![now_us, CHUNK], |row| {
-        let timer = Timer {
-            due_us: row.get(2)?,
-            set_by: row.get::<_, i64>(3)?.cast_unsigned(),
-            occurrence: row.get::<_, i64>(4)?.cast_unsigned(),
-            every_us: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
-        };
-        Ok(Due { instance: row.get(0)?, name: row.get(1)?, timer })
-    })?;
+    let rows = statement.query_map(params![now_us, CHUNK], timer)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -138,7 +138,7 @@ impl Store {
     ///
     /// # Errors
     /// The file cannot be written; nothing has changed then.
-    pub fn amend(&self, amend: impl FnOnce(&Connection) -> Result<(), rusqlite::Error>) -> Result<(), Error> {
+    pub fn amend(&self, amend: impl FnOnce(&Connection) -> Result<(), Error>) -> Result<(), Error> {
         let mut store = connection::open_writable(&self.inner.path)?;
         let transaction = store.connection.transaction()?;
         amend(&transaction)?;
