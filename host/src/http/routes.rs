@@ -55,7 +55,7 @@ pub fn all() -> Vec<Route> {
         get("/projections/{name}/parked", "after=&limit=&release=", STATUS, parked::list),
         post("/projections/{name}/parked/{sequence}/retry", "", DEPLOY, parked::retry),
         post("/projections/{name}/parked/{sequence}/discard", "", DEPLOY, parked::discard),
-        post("/components", "name=&module=&plan=", DEPLOY, components::deploy),
+        post("/components", "name=&module=&from=&plan=", DEPLOY, components::deploy),
         get("/projections/{name}/releases", "release=&until=", STATUS, steps::show),
         get("/projections/{name}/diff", "release=", STATUS, diff::show),
         post("/projections/{name}/diff", "release=&timeout=", DEPLOY, diff::compare_again),
