@@ -1,5 +1,6 @@
 //! Process managers are looked into: which instances there are, what each of them did, what became of that, and what waits for a yes.
 
+use laterna_tests::releases::variant;
 use laterna_tests::{Answer, Client, Data, Server, component, encoded, laterna, online_retail_events};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -47,11 +48,13 @@ fn instance(client: &Client, key: &str) -> Value {
     client.get(&format!("/processes/order-payment/instances/{key}?fresh=true")).ok()
 }
 
-/// The first action of the decision about an event.
+/// The first effect of the decision about an event.
 fn action(instance: &Value, position: u64) -> &Value {
     let history = instance["history"].as_array().expect("a history");
     let decision = history.iter().find(|decision| decision["position"] == position);
-    &decision.unwrap_or_else(|| panic!("nothing about {position}: {instance}"))["actions"][0]
+    let decision = decision.unwrap_or_else(|| panic!("nothing about {position}: {instance}"));
+    let mut actions = decision["actions"].as_array().expect("actions").iter();
+    actions.find(|action| action["append"].is_object()).unwrap_or(&Value::Null)
 }
 
 /// Waits until the effect of an instance that follows from an event is no longer pending; answers what became of it.
@@ -417,6 +420,40 @@ fn timers_that_are_overdue_wait_for_a_yes() {
     let resting = server.get("/processes/order-payment").ok();
     assert_eq!((&resting["effects"]["status"], &resting["timers"]["status"]), (&json!("resting"), &json!("resting")));
     assert_eq!(resting["effects"]["pending"]["count"], 0, "what was done is not pending: {resting}");
+}
+
+#[test]
+fn what_a_release_would_have_done_is_read_beside_what_was_done() {
+    // Given a process manager that reacted from the middle of its history on, and did one thing since; every release is held.
+    let data = Data::new();
+    std::fs::write(data.path().join("laterna.toml"), "policy = \"hold\"\n").expect("a file");
+    let server = morning(&data);
+    place(&server, "1");
+    cancel(&server, "5");
+    let before = pay(&server, "5", 500);
+    server.post("/clock/advance", &json!({ "to": "2030-06-01T00:00:00Z" })).ok();
+    let offer = |bytes: Vec<u8>| {
+        server.send("/components?name=order-payment", &[("content-type", "application/wasm")], bytes).ok();
+        server.wait_for("/projections/order-payment", |answer| answer.json()["building"]["state"] == "held");
+    };
+    let bytes = std::fs::read(component("order-payment")).expect("a component");
+    offer(bytes.clone());
+    server.post("/projections/order-payment/promote?timeout=30", &Value::Null).ok();
+    cancel(&server, "6");
+    let since = pay(&server, "6", 600);
+    assert_eq!(became(&server, "6", since)["state"], "done");
+
+    // When another release is held that does the same, then it is told what it would have done besides, and what waits for a yes.
+    offer(variant(&bytes, 2));
+    let told = said(&["diff", "order-payment", "--data", &data.path().display().to_string()]);
+    assert!(told.contains("1 effect was done; it would have done") && told.contains("     1  the same"), "{told}");
+    assert!(told.contains(&format!("+ position {before}, instance 5: RefundRequested to order-5")), "{told}");
+    assert!(told.contains("overdue timers") && told.contains("2030-01-02 08:00:00  1 "), "{told}");
+    let told = said(&["status", "--data", &data.path().display().to_string()]);
+    assert!(
+        told.contains("1 timer is overdue and waits for your yes; `laterna timers order-payment` shows which"),
+        "{told}"
+    );
 }
 
 #[test]

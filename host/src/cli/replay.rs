@@ -12,20 +12,20 @@ pub fn describe(replay: &Value, shown: &mut String) -> fmt::Result {
     let same = replay["same"].as_u64().unwrap_or(0);
     let (through, done) = (&replay["through"], same + missing + different);
     if done + new == 0 {
-        writeln!(shown, "up to position {through} nothing was done, and it would have done nothing")?;
+        writeln!(shown, "up to position {through}, nothing was done, and it would have done nothing")?;
     } else if missing + new + different == 0 {
-        writeln!(shown, "up to position {through} it would have done what was done: {}", effects(same))?;
+        writeln!(shown, "up to position {through}, it would have done what was done: {}", effects(same))?;
     } else {
+        writeln!(shown, "up to position {through}, {} done; it would have done", were(done))?;
         let kinds = [
-            ("the same", same),
-            ("otherwise", different),
-            ("not any more", missing),
-            ("besides; what is history is not done", new),
+            (same, "the same"),
+            (different, "otherwise"),
+            (missing, "not any more"),
+            (new, "besides: what follows from history is not done"),
         ];
-        let kinds = kinds.into_iter().filter(|(_, count)| *count > 0);
-        let lines = kinds.map(|(what, count)| vec![format!("{count}"), what.to_owned()]);
-        writeln!(shown, "up to position {through} {} done; it would have done", were(done))?;
-        writeln!(shown, "{}", show::table(&["effects", ""], lines))?;
+        for (count, what) in kinds.into_iter().filter(|(count, _)| *count > 0) {
+            writeln!(shown, " {count:>6}  {what}")?;
+        }
     }
     for (kind, title, sign) in [
         ("different", "done otherwise", '~'),
@@ -52,7 +52,7 @@ fn effects(count: u64) -> String {
 
 /// An effect that differs: where both are there, the members that differ.
 fn sample(sample: &Value, sign: char, shown: &mut String) -> fmt::Result {
-    let place = format!("position {}, {}", sample["position"], show::cell(&sample["instance"]));
+    let place = format!("position {}, instance {}", sample["position"], show::cell(&sample["instance"]));
     match (&sample["done"], &sample["decided"]) {
         (done @ Value::Object(before), decided @ Value::Object(after)) => {
             writeln!(shown, " {sign} {place}: {}", title(decided))?;

@@ -1,6 +1,7 @@
 //! `laterna status`
 
 use super::connect::{Client, segment};
+use super::show::list;
 use super::{Failure, Host, show, swap};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -26,13 +27,14 @@ impl Status {
         if self.host.json {
             writeln!(shown, "{answer}")?;
         } else {
-            self.show(&answer, &mut shown)?;
+            let processes = client.get("/processes")?.body;
+            self.show(&answer, list(&processes["processes"]), &mut shown)?;
         }
         // In one piece, since whoever reads it may have enough of it.
         Ok(std::io::stdout().write_all(shown.as_bytes())?)
     }
 
-    fn show(&self, answer: &Value, shown: &mut String) -> std::fmt::Result {
+    fn show(&self, answer: &Value, processes: &[Value], shown: &mut String) -> std::fmt::Result {
         let projections = match answer["projections"].as_array() {
             Some(projections) => {
                 writeln!(shown, "log: {} events", answer["head"])?;
@@ -49,7 +51,8 @@ impl Status {
         let columns = ["projection", "release", "version", "status", "checkpoint", "behind"];
         writeln!(shown, "{}", show::table(&columns, projections.iter().flat_map(rows)))?;
         for projection in projections {
-            for note in notes(projection) {
+            let process = processes.iter().find(|process| process["name"] == projection["name"]);
+            for note in notes(projection).into_iter().chain(process.map(process_notes).unwrap_or_default()) {
                 writeln!(shown, "\n{}: {}", show::cell(&projection["name"]), show::cell(&note.into()))?;
             }
         }
@@ -159,6 +162,29 @@ fn notes(projection: &Value) -> Vec<String> {
         notes.push(format!(
             "its file is gone from the folder, which changes nothing; `laterna remove {name}` withdraws it"
         ));
+    }
+    notes
+}
+
+/// What of a process manager waits for its operator, and what does not go on.
+fn process_notes(process: &Value) -> Vec<String> {
+    let mut notes = Vec::new();
+    let name = show::cell(&process["name"]);
+    if let Some(overdue) = process["overdue"]["count"].as_u64().filter(|overdue| *overdue > 0) {
+        let timers = match overdue {
+            1 => "1 timer is overdue and waits".to_owned(),
+            _ => format!("{overdue} timers are overdue and wait"),
+        };
+        notes.push(format!("{timers} for your yes; `laterna timers {name}` shows which"));
+    }
+    if process["effects"]["status"] == "failing" {
+        let pending = &process["effects"]["pending"]["count"];
+        notes.push(format!(
+            "its effects are not done for now, {pending} of them are pending; the host tries again, and says on standard error why"
+        ));
+    }
+    if process["timers"]["status"] == "failing" {
+        notes.push("its timers do not fire for now; the host tries again, and says on standard error why".to_owned());
     }
     notes
 }
