@@ -7,7 +7,7 @@ use super::machine::{Event, State};
 use super::offer::Known;
 use super::plan::{self, FOLDED, FOLDED_PUBLIC, Weighed};
 use super::releases::Component;
-use super::serving::Serving;
+use super::serving::{Manner, Serving};
 use super::steward::{Happening, Message, Steward, discard};
 use crate::plugin::Loaded;
 use crate::process::Acting;
@@ -99,9 +99,10 @@ impl Steward {
         };
         let acting = self.components.get(name).map_or_else(Acting::never, |known| known.acting(&record, &plugin));
         let store = self.parts.store_of(name, release);
+        let manner = Manner { durability: Durability::Building, acting, paused, behind: None };
         let started = store::remove(&store)
             .map_err(|error| RejectError::Start(error.to_string()))
-            .and_then(|()| self.parts.start(&store, &record, plugin, Durability::Building, acting, paused, None));
+            .and_then(|()| self.parts.start(&store, &record, plugin, manner));
         match started {
             Ok(serving) => {
                 let serving = Arc::new(serving);

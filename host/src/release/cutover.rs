@@ -34,7 +34,10 @@ impl Steward {
         let Some(blue) = component.live.clone() else {
             let behind = match green.plugin.is_process() {
                 true => match self.take_over(&component, &green, None, patience)? {
-                    None => return Ok(self.try_again(name, release, attempts)),
+                    None => {
+                        self.try_again(name, release, attempts);
+                        return Ok(());
+                    }
                     behind => behind,
                 },
                 false => None,
@@ -56,7 +59,8 @@ impl Steward {
             || !blue.has_done(position, patience, &self.runtime)
         {
             drop(held);
-            return Ok(self.try_again(name, release, attempts));
+            self.try_again(name, release, attempts);
+            return Ok(());
         }
         self.attempts.remove(&attempt);
         if let Some(reason) = self.newly_parked(&component, &blue, &green)? {
@@ -70,7 +74,8 @@ impl Steward {
             true => match self.take_over(&component, &green, Some((&blue, position)), patience)? {
                 None => {
                     drop(held);
-                    return Ok(self.try_again(name, release, attempts));
+                    self.try_again(name, release, attempts);
+                    return Ok(());
                 }
                 behind => behind,
             },

@@ -2,7 +2,7 @@
 
 use super::component::RejectError;
 use super::control::Record;
-use super::serving::{Parts, Serving};
+use super::serving::{Manner, Parts, Serving};
 use crate::data_dir::DataDir;
 use crate::plugin::Plugin;
 use crate::process::Acting;
@@ -29,7 +29,8 @@ impl Scratch {
         // Another name each time: what an earlier one left there may be torn.
         let file = format!("{}-{}-{}.db", plugin.manifest().name, record.release, Uuid::now_v7());
         let path = parts.data.scratch().join(file);
-        match parts.start(&path, record, plugin, Durability::Building, Acting::never(), false, behind) {
+        let manner = Manner { durability: Durability::Building, acting: Acting::never(), paused: false, behind };
+        match parts.start(&path, record, plugin, manner) {
             Ok(serving) => {
                 serving.store.discard();
                 Ok(Self { serving })

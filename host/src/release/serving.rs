@@ -43,6 +43,17 @@ impl Serving {
     }
 }
 
+/// How a release begins to fold.
+pub(super) struct Manner {
+    pub(super) durability: Durability,
+    /// From where on what it decides is to be done.
+    pub(super) acting: Acting,
+    /// It rests until it is told to go on.
+    pub(super) paused: bool,
+    /// Whom it never goes ahead of.
+    pub(super) behind: Option<watch::Receiver<Progress>>,
+}
+
 /// What releases are made from.
 pub(super) struct Parts {
     pub(super) data: DataDir,
@@ -149,17 +160,15 @@ impl Parts {
         Ok(upcasters)
     }
 
-    /// Starts a release on this store, which is made where there is none. It begins as told, and never goes ahead of `behind`.
+    /// Starts a release on this store, which is made where there is none.
     pub(super) fn start(
         &self,
         path: &Path,
         record: &Record,
         plugin: Plugin,
-        durability: Durability,
-        acting: Acting,
-        paused: bool,
-        behind: Option<watch::Receiver<Progress>>,
+        manner: Manner,
     ) -> Result<Serving, RejectError> {
+        let Manner { durability, acting, paused, behind } = manner;
         let failed = |error: &dyn std::fmt::Display| RejectError::Start(error.to_string());
         let limits = store::Limits { pages: record.limits.store_pages, ..self.config.store.clone() };
         let store = Store::open(path, &plugin.manifest().schema, &identity(&plugin, record), &limits)

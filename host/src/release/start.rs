@@ -5,7 +5,7 @@ use super::component::RejectError;
 use super::control::{Paused, Record};
 use super::machine::{Event, State};
 use super::releases::{Component, InForce};
-use super::serving::Serving;
+use super::serving::{Manner, Serving};
 use super::steward::{Happening, Steward, remember_newest};
 use crate::plugin::{Loaded, Plugin};
 use crate::projector::State as Running;
@@ -159,7 +159,7 @@ impl Steward {
         let behind = behind.map(|live| live.store.watch_progress());
         let store = self.parts.store_of(name, record.release);
         let acting = component.acting(record, &plugin);
-        let serving = self.parts.start(&store, record, plugin, durability, acting, paused, behind)?;
+        let serving = self.parts.start(&store, record, plugin, Manner { durability, acting, paused, behind })?;
         if record.state == State::Live && component.paused != Paused::Everything {
             serving.act(&self.parts);
         }
