@@ -626,7 +626,7 @@ fn what_a_recurring_timer_missed_comes_once() {
 }
 
 #[test]
-fn what_the_one_before_passed_over_in_memory_only_is_done_by_the_next() {
+fn what_the_next_version_consumes_besides_is_its_own_from_where_it_serves() {
     // given: version 1 has passed over events that it does not consume, which is written down from time to time only,
     let data = Data::new();
     let server = data.serve();
@@ -637,20 +637,53 @@ fn what_the_one_before_passed_over_in_memory_only_is_done_by_the_next() {
     echoed["type"] = "Echoed".into();
     let echoed = server.tell("errand-1", &echoed);
     server.rows("errands", "instances");
-    // and version 2, which does, stands behind them, ready to serve.
-    let second = version("v2", json!({ "consumes": ["Told", "Echoed"], "policy": "hold" }));
-    server.deploy("errands", &second).ok();
-    held(&server, 2);
-    // when: the host is killed while version 1 rests, and version 2 takes over where that one is found again
-    server.order("errands", "pause").ok();
     server.kill();
+    // and version 2, which does consume them, is about to serve when the host dies.
+    let mut server = data.serve_until("flip-records:1", &[]).expect("it listens");
+    server.rows("errands", "instances");
+    data.drop_whole("errands", &version("v2", json!({ "consumes": ["Told", "Echoed"] })));
+    let begun = Instant::now();
+    while !server.is_dead() {
+        assert!(begun.elapsed() < PATIENCE, "it does not die");
+        std::thread::sleep(BREATH);
+    }
+    // when: it is started again, and version 2 takes over where version 1 is found again
     let server = data.serve();
-    server.order("errands", "promote?release=2&timeout=60").ok();
-    server.order("errands", "resume").ok();
+    server.wait_for_release("errands", 2, "live");
     server.settle("settled-2");
     // then: what stands behind that place is done by version 2
     let behind = shifts(&server)[1].0;
     assert_eq!(behind < echoed, done(&data).iter().any(|effect| effect.trigger == echoed), "it acts behind {behind}");
     assert!(behind >= told[0]);
     server.verify_exact("errands");
+}
+
+#[test]
+fn what_one_version_has_not_done_yet_is_done_before_the_next_serves() {
+    const EVENTS: usize = 3_000;
+    // given: version 2 is ready to serve
+    let data = Data::in_memory();
+    let server = data.serve();
+    deploy(&server, &version("v1", json!({})), 1);
+    server.deploy("errands", &version("v2", json!({ "policy": "hold" }))).ok();
+    held(&server, 2);
+    // when: much comes at once, and it is promoted before that can be done
+    let lines = (0..EVENTS).map(|number| {
+        let mut event = tells(&format!("errand-{number}"), &[append("door")]);
+        event["stream"] = "errands".into();
+        event.to_string()
+    });
+    assert_eq!(server.import(&lines.collect::<Vec<_>>().join("\n")).ok()["stored"], EVENTS);
+    server.order("errands", "promote?release=2&timeout=60").ok();
+    server.settle("settled");
+    // then: all of it is done, each by the version that served
+    let effects = done(&data);
+    assert_eq!(
+        effects.iter().map(|effect| effect.trigger).collect::<Vec<_>>(),
+        (1..=EVENTS as u64).collect::<Vec<_>>()
+    );
+    let behind = shifts(&server)[1].0;
+    for effect in &effects {
+        assert_eq!(effect.by(), if effect.trigger <= behind { "v1" } else { "v2" }, "{effect:?} at {behind}");
+    }
 }

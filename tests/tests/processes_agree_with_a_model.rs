@@ -5,9 +5,10 @@ use fastrand::Rng;
 use laterna_tests::guests::dutiful;
 use laterna_tests::process_model::{self, Model};
 use laterna_tests::processes::effects;
-use laterna_tests::{Client, Data, Server, random};
+use laterna_tests::{Client, Data, PATIENCE, Server, random};
 use serde_json::{Value, json};
 use std::fs;
+use std::time::Instant;
 
 const SCRIPTS: usize = 6;
 const EVENTS: usize = 250;
@@ -92,6 +93,7 @@ fn serve(data: &Data, batch: &str) -> Server {
 
 /// Waits until nothing more comes of what stands in the log: its head, and what is decided, stay as they are.
 fn rest(client: &Client, data: &Data, consumes: &[&str], marks: &mut usize) {
+    let begun = Instant::now();
     loop {
         *marks += 1;
         client.settle(&format!("mark-{marks}"));
@@ -100,9 +102,11 @@ fn rest(client: &Client, data: &Data, consumes: &[&str], marks: &mut usize) {
         logged.iter().for_each(|event| model.fold(event, "v1"));
         let now_us = client.get("/clock").ok()["now"].as_str().expect("a moment").parse::<jiff::Timestamp>();
         let now_us = now_us.expect("a moment").as_microsecond();
-        if effects(&logged, "errands").len() == model.effects().len() && model.due(now_us) == 0 {
+        let (done, decided, due) = (effects(&logged, "errands").len(), model.effects().len(), model.due(now_us));
+        if (done, due) == (decided, 0) {
             return;
         }
+        assert!(begun.elapsed() < PATIENCE, "{done} of {decided} effects are done, and {due} timers are due");
     }
 }
 
