@@ -5,7 +5,7 @@ use laterna_tests::scenarios::{Beside, story};
 use laterna_tests::{binary, component, laterna, root};
 use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 const PLACED_1: &str =
