@@ -35,7 +35,7 @@ const ADMIN: &[Role] = &[Role::Admin];
 /// All routes.
 pub fn all() -> Vec<Route> {
     let select = "column=eq.value&select=&order=column.desc&limit=&after=&offset=&count=&as_of=";
-    let instances = "key=eq.value&state.path=eq.value&idle_for=&order=column.desc&limit=&after=&offset=&count=";
+    let instances = "column=eq.value&idle_for=&order=column.desc&limit=&after=&offset=&count=";
     vec![
         get("/", "", ANY_ROLE, pages::index),
         get("/openapi.json", "", ANY_ROLE, openapi::show),

@@ -7,6 +7,7 @@ use crate::log::Log;
 use crate::schemas::InForce;
 use crate::store::Store;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::runtime::Handle;
@@ -130,8 +131,14 @@ impl Means {
             done,
             health: Health::default(),
         };
-        let clockwork =
-            Clockwork { process, module, store: store.clone(), means: Arc::clone(self), health: Health::default() };
+        let clockwork = Clockwork {
+            process,
+            module,
+            store: store.clone(),
+            means: Arc::clone(self),
+            health: Health::default(),
+            stuck: BTreeSet::new(),
+        };
         let (effects, timers) = (outbox.health.clone(), clockwork.health.clone());
         self.runtime.spawn(outbox.run(stop.clone()));
         self.runtime.spawn(clockwork.run(stop.clone()));

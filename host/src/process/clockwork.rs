@@ -10,12 +10,13 @@ use crate::plugin::rfc3339;
 use crate::store::{self, Snapshot, Store};
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Timers that are appended in one request.
-const CHUNK: i64 = 500;
+pub(crate) const CHUNK: usize = 500;
 
 /// How long it is waited before what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -32,9 +33,12 @@ pub(super) struct Clockwork {
     pub(super) store: Store,
     pub(super) means: Arc<Means>,
     pub(super) health: Health,
+    /// Those that are due and cannot fire: they did already, and their instances could not be told, or cannot be. Each is said once.
+    pub(super) stuck: BTreeSet<Due>,
 }
 
 /// A timer that is due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due {
     instance: String,
     name: String,
@@ -50,8 +54,6 @@ pub(crate) enum Error {
     Log(#[from] log::Error),
     #[error("what they say cannot be written: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("timer `{timer}` of instance `{instance}` fired at position {position} already, and still waits")]
-    FiredBefore { timer: String, instance: String, position: u64 },
 }
 
 impl From<rusqlite::Error> for Error {
@@ -62,7 +64,7 @@ impl From<rusqlite::Error> for Error {
 
 impl Clockwork {
     /// Lets timers fire until it is stopped.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let step = async {
                 match self.step().await {
@@ -79,15 +81,17 @@ impl Clockwork {
     }
 
     /// Lets those fire that are due, or waits until one may be.
-    async fn step(&self) -> Result<(), Error> {
+    async fn step(&mut self) -> Result<(), Error> {
         let mut progress = self.store.watch_progress();
         // What stands in the log already may call a timer off.
         self.reaches(self.means.log.head()).await;
         let now_us = self.means.clock.now_us();
         let applied = progress.borrow_and_update().applied;
-        let due = self.store.read(move |snapshot| due(snapshot.by_hand()?, now_us)).await?;
+        let most = CHUNK + self.stuck.len();
+        let mut due = self.store.read(move |snapshot| due(snapshot.by_hand()?, now_us, most)).await?;
+        due.retain(|due| !self.stuck.contains(due));
         if due.is_empty() {
-            let next = self.store.read(|snapshot| next(snapshot.by_hand()?)).await?;
+            let next = self.store.read(move |snapshot| next(snapshot.by_hand()?, now_us)).await?;
             self.health.is_failing(false);
             tokio::select! {
                 () = sleep_until(&self.means, next) => {}
@@ -102,29 +106,34 @@ impl Clockwork {
         let due: Vec<(Option<StoredEvent>, Due)> = set_by.await?;
         let entries = due.iter().map(|(set_by, due)| due.entry(&self.process, &self.module, set_by.as_ref(), now_us));
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        let (mut last, mut stuck) = (0, None);
+        let mut last = 0;
         failpoint::pass("timers-enter");
         let all = self.means.log.append_each(entries).await?;
         failpoint::pass("timers-entered");
-        for (entered, (_, due)) in all.into_iter().zip(&due) {
+        for (entered, (_, due)) in all.into_iter().zip(due) {
             match entered {
                 Entered::Stored { position } | Entered::Refused { position, .. } => last = last.max(position),
                 Entered::Known(place) if place.position <= applied => {
-                    let (timer, instance) = (due.name.clone(), due.instance.clone());
-                    stuck = Some(Error::FiredBefore { timer, instance, position: place.position });
+                    let (position, Due { instance, name, .. }) = (place.position, &due);
+                    tracing::warn!(
+                        process = self.process,
+                        instance,
+                        timer = name,
+                        position,
+                        "a timer fired, and still waits: the event is set aside"
+                    );
+                    self.stuck.insert(due);
                 }
                 Entered::Known(place) => last = last.max(place.position),
                 Entered::Lost { refusal, .. } => {
-                    tracing::error!(process = self.process, reason = %refusal, "a timer cannot fire");
+                    let (process, Due { instance, name, .. }) = (&self.process, &due);
+                    tracing::error!(process, instance, timer = name, reason = %refusal, "a timer cannot fire");
+                    self.stuck.insert(due);
                 }
             }
         }
         self.reaches(last).await;
-        match stuck {
-            // Those behind it had their turn.
-            Some(stuck) if last == 0 => Err(stuck),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Waits until what stands up to a position is folded.
@@ -318,17 +327,18 @@ fn timer(row: &rusqlite::Row<'_>) -> Result<Due, rusqlite::Error> {
 }
 
 /// Timers that are due at a moment, the earliest first.
-pub(crate) fn due(connection: &rusqlite::Connection, now_us: i64) -> Result<Vec<Due>, Error> {
+pub(crate) fn due(connection: &rusqlite::Connection, now_us: i64, most: usize) -> Result<Vec<Due>, Error> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {TIMER} FROM timers t WHERE due_at <= ?1 AND {FREED} ORDER BY due_at LIMIT ?2"
     ))?;
-    let rows = statement.query_map(params![now_us, CHUNK], timer)?;
+    let rows = statement.query_map(params![now_us, i64::try_from(most).unwrap_or(i64::MAX)], timer)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// When the next one is due.
-pub(crate) fn next(connection: &rusqlite::Connection) -> Result<Option<i64>, Error> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT due_at FROM timers t WHERE {FREED} ORDER BY due_at LIMIT 1"))?;
-    Ok(statement.query_row([], |row| row.get(0)).optional()?)
+/// When the next one is due behind a moment.
+pub(crate) fn next(connection: &rusqlite::Connection, behind_us: i64) -> Result<Option<i64>, Error> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT due_at FROM timers t WHERE due_at > ?1 AND {FREED} ORDER BY due_at LIMIT 1"
+    ))?;
+    Ok(statement.query_row([behind_us], |row| row.get(0)).optional()?)
 }

@@ -70,7 +70,7 @@ pub(super) struct Moment {
 }
 
 /// A deadline that has not come yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Timer {
     pub(super) due_us: i64,
     pub(super) set_by: u64,

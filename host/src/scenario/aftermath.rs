@@ -365,7 +365,7 @@ mod tests {
             rows.map(told).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(rows(&["a1", "b1", "c1"], &["a1", "c2"]), "a1|a1 b1| c1|c2");
-        assert_eq!(rows(&["a1", "b1"], &["x1", "b1", "a1"]), "|x1 a1| b1|b1 |a1");
+        assert_eq!(rows(&["a1", "b1"], &["x1", "b1", "a1"]), "a1| |x1 b1|b1 |a1");
         assert_eq!(rows(&[], &["a1"]), "|a1");
     }
 }

@@ -96,13 +96,13 @@ impl World {
 
     /// When the next timer is due.
     pub(super) fn next_us(&self, store: &Store) -> Result<Option<i64>, Error> {
-        Ok(store.read_here(|snapshot| clockwork::next(snapshot.by_hand()?))?)
+        Ok(store.read_here(|snapshot| clockwork::next(snapshot.by_hand()?, i64::MIN))?)
     }
 
     /// Lets the timers fire that are due; answers how many.
     pub(super) fn fire(&mut self, store: &Store, history: &mut History) -> Result<usize, Error> {
         let now_us = self.now_us;
-        let due = store.read_here(|snapshot| clockwork::due(snapshot.by_hand()?, now_us))?;
+        let due = store.read_here(|snapshot| clockwork::due(snapshot.by_hand()?, now_us, clockwork::CHUNK))?;
         for due in &due {
             let entry = due.entry(&self.process, &self.module, history.at(due.set_by()), now_us)?;
             if let Entered::Known(place) = history.enter(entry, now_us) {
