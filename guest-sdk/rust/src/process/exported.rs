@@ -280,7 +280,7 @@ mod tests {
         let told = |state| {
             let failed =
                 ExportedProcessManager::<Counter>::react(batch(&events), vec![instance("ann", state)], vec![turn]);
-            failed.map_err(|failure| (failure.position, failure.message)).map(|_| ())
+            failed.map(drop).map_err(|failure| (failure.position, failure.message))
         };
         assert_eq!(told(None), Err((Some(2), "less than nothing".to_owned())));
         let (position, message) = told(Some("5")).expect_err("that is no state");
