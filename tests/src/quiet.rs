@@ -18,7 +18,7 @@ impl Data {
 impl Client {
     /// The log's last position.
     pub fn last_position(&self) -> u64 {
-        self.get("/events?limit=1").position()
+        self.get("/processes").ok()["head"].as_u64().expect("a position")
     }
 
     /// Waits until these process managers have nothing more to do about what stands in the log; answers the log's last position.
