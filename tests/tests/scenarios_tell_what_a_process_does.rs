@@ -83,7 +83,7 @@ fn whether_an_effect_is_refused_must_be_as_expected() {
     let expects = |refused: &str| story("", &given, &format!("  effects: [{{type: Done, stream: a{refused}}}]"));
     let obedient = obedient_one();
     obedient.tell("a.yaml", &expects(", refused: event-too-large")).passes(&[]);
-    let came = &["Done a by ann refused: event-too-large null"];
+    let came = &["Done a by ann refused: event-too-large"];
     obedient.fails_so(&expects(""), came);
     obedient.fails_so(&expects(", refused: stream-closed"), came);
 }
@@ -130,10 +130,9 @@ fn who_goes_round_in_a_circle_is_cut_as_in_a_host() {
     let echoes = "    - {type: Echoed, stream: echo-ann}\n".repeat(50);
     let cut = "    - {type: Echoed, refused: causation-too-deep}";
     passes(&[&told("ann", "echoes")], &format!("  effects:\n{echoes}{cut}"));
-    // Time alone does not end it.
-    let obedient = obedient_one();
+    // A timer that sets itself anew is due a second later at the earliest, so that nothing goes round by it alone.
     let again = told("ann", "{waits: {timer: again, seconds: 0}}");
-    obedient.fails_so(&story("", &[&again], "  effects: []"), &["more than 10000 effects and timers follow"]);
+    passes(&[&again], "  timers: [{instance: ann, timer: again, due_at: 2026-01-01T00:00:01Z}]");
 }
 
 #[test]
