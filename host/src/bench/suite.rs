@@ -160,7 +160,8 @@ pub fn reactions(
         let mut reference = Process::fill(&plugin, &scratch.join("few.db"), few, event)?;
         let mut arm = Process::fill(&plugin, &scratch.join("many.db"), many, event)?;
         // The first turn of each warms up.
-        (reference.react(events, batch)?, arm.react(events, batch)?);
+        reference.react(events, batch)?;
+        arm.react(events, batch)?;
         let times =
             take_turns(rounds, &mut [&mut || reference.react(events, batch), &mut || arm.react(events, batch)])?;
         measured(&times[0], &times[1])
