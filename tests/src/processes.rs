@@ -137,6 +137,20 @@ impl Client {
         });
     }
 
+    /// The positions behind which the releases of a process manager acted that came to serve, oldest first, each with `v` and the first
+    /// number of its version.
+    #[must_use]
+    pub fn shifts(&self, process: &str) -> Vec<(u64, String)> {
+        let shown = self.projection(process);
+        let releases = shown["releases"].as_array().expect("releases").iter().rev();
+        let shifts = releases.filter_map(|release| {
+            let mut steps = release["steps"].as_array()?.iter();
+            let behind = steps.find_map(|step| step["figures"]["acts_behind"].as_u64())?;
+            Some((behind, format!("v{}", release["version"].as_str()?.split('.').next()?)))
+        });
+        shifts.collect()
+    }
+
     /// Lets the clock of a host whose clock stands still go on by so many seconds.
     pub fn advance(&self, seconds: u64) {
         self.post("/clock/advance", &json!({ "by_seconds": seconds })).ok();

@@ -137,18 +137,6 @@ fn saw(client: &Client, instance: &str) -> Vec<String> {
     state["saw"].as_array().expect("a list").iter().map(|seen| seen.as_str().expect("text").to_owned()).collect()
 }
 
-/// The positions behind which the releases acted that came to serve, oldest first, each with its version.
-fn shifts(client: &Client) -> Vec<(u64, String)> {
-    let shown = client.projection("errands");
-    let releases = shown["releases"].as_array().expect("releases").iter().rev();
-    let shifts = releases.filter_map(|release| {
-        let mut steps = release["steps"].as_array()?.iter();
-        let behind = steps.find_map(|step| step["figures"]["acts_behind"].as_u64())?;
-        Some((behind, format!("v{}", release["version"].as_str()?.split('.').next()?)))
-    });
-    shifts.collect()
-}
-
 #[test]
 fn what_a_version_would_have_done_is_told_beside_what_was_done() {
     // given: what both versions do alike, what each does in its way, and what only one of them does
@@ -221,16 +209,11 @@ impl Drop for Stops<'_> {
     }
 }
 
-#[test]
-fn versions_change_while_events_keep_coming() {
+/// Has writers tell instances of theirs to append while something happens; answers what they told, once it is done.
+fn while_events_keep_coming(server: &Server, happens: impl FnOnce()) -> BTreeSet<u64> {
     const WRITERS: usize = 4;
-    // given: writers that do not rest
-    let data = Data::new();
-    let server = data.serve();
-    deploy(&server, &version("v1", json!({})), 1);
     let stop = AtomicBool::new(false);
-    let mut told = BTreeSet::new();
-    std::thread::scope(|scope| {
+    let told = std::thread::scope(|scope| {
         let stops = Stops(&stop);
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
@@ -246,24 +229,34 @@ fn versions_change_while_events_keep_coming() {
                 })
             })
             .collect();
-        // when: versions are dropped one after the other
+        happens();
+        drop(stops);
+        writers.into_iter().flat_map(|writer| writer.join().expect("a writer")).collect()
+    });
+    server.settle("settled");
+    told
+}
+
+#[test]
+fn versions_change_while_events_keep_coming() {
+    let data = Data::new();
+    let server = data.serve();
+    deploy(&server, &version("v1", json!({})), 1);
+
+    // when: versions are dropped one after the other
+    let told = while_events_keep_coming(&server, || {
         for (release, tag) in [(2, "v2"), (3, "v3"), (4, "v4")] {
             data.drop_whole("errands", &version(tag, json!({})));
             server.wait_for_release("errands", release, "live");
         }
         server.order("errands", "rollback?timeout=60").ok();
-        drop(stops);
-        for writer in writers {
-            told.extend(writer.join().expect("a writer"));
-        }
     });
-    server.settle("settled");
 
     // then: each event has one effect, by the version that had come to serve before it
     let effects = done(&data);
     assert_eq!(effects.iter().map(|effect| effect.trigger).collect::<BTreeSet<_>>(), told);
     assert_eq!(effects.len(), told.len());
-    let shifts = shifts(&server);
+    let shifts = server.shifts("errands");
     let versions: Vec<&str> = shifts.iter().map(|(_, version)| version.as_str()).collect();
     assert_eq!(versions, ["v1", "v2", "v3", "v4", "v3"]);
     assert!(shifts.is_sorted_by_key(|(behind, _)| *behind), "{shifts:?}");
@@ -271,6 +264,28 @@ fn versions_change_while_events_keep_coming() {
         let by = shifts.iter().rfind(|(behind, _)| *behind < effect.trigger).expect("somebody serves");
         assert_eq!(effect.by(), by.1, "{effect:?} in {shifts:?}");
     }
+    server.verify_exact("errands");
+}
+
+#[test]
+fn the_first_version_begins_now_while_events_keep_coming() {
+    let data = Data::new();
+    let server = data.serve();
+
+    // when: the first version is deployed, and is to do nothing about what is history by then
+    let told = while_events_keep_coming(&server, || {
+        let component = version("v1", json!({}));
+        server.try_post("/components?name=errands&from=now", "application/wasm", component).expect("it answers").ok();
+        server.wait_for_release("errands", 1, "live");
+    });
+
+    // then: each event from there on has its effect, and none before
+    let effects = done(&data);
+    let (behind, _) = server.shifts("errands")[0];
+    let mut since = told;
+    since.retain(|position| *position > behind);
+    assert_eq!(effects.iter().map(|effect| effect.trigger).collect::<BTreeSet<_>>(), since);
+    assert_eq!(effects.len(), since.len());
     server.verify_exact("errands");
 }
 
@@ -295,7 +310,7 @@ fn what_one_version_halts_at_the_next_does() {
     // then: what version 1 had done is its own, and from the bad event on all is version 2's
     let by = BTreeMap::from([("v1".to_owned(), before), ("v2".to_owned(), behind.clone())]);
     assert_eq!(by_version(&done(&data)), by);
-    assert_eq!(shifts(&server)[1].0, behind[0] - 1);
+    assert_eq!(server.shifts("errands")[1].0, behind[0] - 1);
     server.verify_exact("errands");
 }
 
@@ -652,7 +667,7 @@ fn what_the_next_version_consumes_besides_is_its_own_from_where_it_serves() {
     server.wait_for_release("errands", 2, "live");
     server.settle("settled-2");
     // then: what stands behind that place is done by version 2
-    let behind = shifts(&server)[1].0;
+    let behind = server.shifts("errands")[1].0;
     assert_eq!(behind < echoed, done(&data).iter().any(|effect| effect.trigger == echoed), "it acts behind {behind}");
     assert!(behind >= told[0]);
     server.verify_exact("errands");
@@ -682,7 +697,7 @@ fn what_one_version_has_not_done_yet_is_done_before_the_next_serves() {
         effects.iter().map(|effect| effect.trigger).collect::<Vec<_>>(),
         (1..=EVENTS as u64).collect::<Vec<_>>()
     );
-    let behind = shifts(&server)[1].0;
+    let behind = server.shifts("errands")[1].0;
     for effect in &effects {
         assert_eq!(effect.by(), if effect.trigger <= behind { "v1" } else { "v2" }, "{effect:?} at {behind}");
     }

@@ -146,18 +146,6 @@ fn run_until_dead(data: &Data, point: &str, writers: &mut [Writer]) {
     });
 }
 
-/// The positions behind which the versions acted, oldest first.
-fn shifts(client: &Client) -> Vec<(u64, String)> {
-    let shown = client.projection("errands");
-    let releases = shown["releases"].as_array().expect("releases").iter().rev();
-    let shifts = releases.filter_map(|release| {
-        let mut steps = release["steps"].as_array()?.iter();
-        let behind = steps.find_map(|step| step["figures"]["acts_behind"].as_u64())?;
-        Some((behind, format!("v{}", release["version"].as_str()?.split('.').next()?)))
-    });
-    shifts.collect()
-}
-
 #[test]
 fn whatever_a_process_decides_is_done_once_wherever_the_host_dies() {
     let begun = Instant::now();
@@ -205,7 +193,7 @@ fn whatever_a_process_decides_is_done_once_wherever_the_host_dies() {
     });
     server.settle("settled");
     server.settle("settled-again");
-    let shifts = shifts(&server);
+    let shifts = server.shifts("errands");
     println!("{:>6.1?}: quiet; the versions acted behind {shifts:?}", begun.elapsed());
 
     // then: what stands in the log is what must follow from it, each once, in the order of what led to it, by the version that served

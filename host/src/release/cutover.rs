@@ -32,18 +32,12 @@ impl Steward {
         let attempts = self.attempts.get(&attempt).copied().unwrap_or(0);
         let patience = self.parts.config.cutover * 2_u32.pow(attempts);
         let Some(blue) = component.live.clone() else {
-            let behind = match green.plugin.is_process() {
-                true => match self.take_over(&component, &green, None, patience)? {
-                    None => {
-                        self.try_again(name, release, attempts);
-                        return Ok(());
-                    }
-                    behind => behind,
-                },
-                false => None,
-            };
             let first = Happening::new(release, Event::CutOver, "it is the first one that serves");
-            self.flip(name, &green, None, first.acting_behind(behind))?;
+            let Some(first) = self.take_over(&component, &green, None, patience, first)? else {
+                self.try_again(name, release, attempts);
+                return Ok(());
+            };
+            self.flip(name, &green, None, first)?;
             self.revive_warm(name);
             return Ok(());
         };
@@ -70,22 +64,15 @@ impl Steward {
             return self.compare_again(name, Some(release)).map(drop);
         }
         let took_over = format!("it took over from release {}, which stood at {position}", blue.release);
-        let behind = match green.plugin.is_process() {
-            true => match self.take_over(&component, &green, Some((&blue, position)), patience)? {
-                None => {
-                    drop(held);
-                    self.try_again(name, release, attempts);
-                    return Ok(());
-                }
-                behind => behind,
-            },
-            false => None,
-        };
         let cut_over = Happening::new(release, Event::CutOver, took_over)
-            .acting_behind(behind)
             .with_figure("from", blue.release)
-            .with_figure("from_position", position)
-            .with_figure("held_seconds", begun.elapsed().as_secs_f64());
+            .with_figure("from_position", position);
+        let Some(cut_over) = self.take_over(&component, &green, Some((&blue, position)), patience, cut_over)? else {
+            drop(held);
+            self.try_again(name, release, attempts);
+            return Ok(());
+        };
+        let cut_over = cut_over.with_figure("held_seconds", begun.elapsed().as_secs_f64());
         self.flip(name, &green, Some(&blue), cut_over)
     }
 

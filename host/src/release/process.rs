@@ -15,7 +15,7 @@ use crate::plugin::Plugin;
 use crate::plugin::manifest::Beginning;
 use crate::process::{Acting, Actor, Status, clockwork};
 use crate::store;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -115,19 +115,21 @@ impl Serving {
 }
 
 impl Steward {
-    /// From where on a process manager acts that is to serve in the place of `blue`, which stands at `position`; has its timers wait for a
-    /// yes that were due before, and not to `blue`. `None` where it does not come to rest in time. Nothing has happened then.
+    /// Has a release take over what is to be done: adds to the step by which it comes to serve from where on it acts, and has its timers
+    /// wait for a yes that were due before, and not to `blue`, which stands at `position`. A projection takes over nothing. `None` where
+    /// it does not come to rest in time: then nothing has happened.
     pub(super) fn take_over(
         &self,
         component: &Component,
         green: &Serving,
         blue: Option<(&Serving, u64)>,
         patience: Duration,
-    ) -> Result<Option<u64>, store::Error> {
-        let deadline = Instant::now() + patience;
-        let Some(_held) = green.running.hold(deadline.saturating_duration_since(Instant::now())) else {
-            return Ok(None);
-        };
+        cut_over: Happening,
+    ) -> Result<Option<Happening>, store::Error> {
+        if !green.plugin.is_process() {
+            return Ok(Some(cut_over));
+        }
+        let Some(_held) = green.running.hold(patience) else { return Ok(None) };
         let record = component.release(green.release);
         let begins = record.and_then(|record| component.beginning(record, &green.plugin).ok()).flatten();
         let before = component.in_state(|state| state == State::Live).and_then(Record::acts_behind);
@@ -152,11 +154,14 @@ impl Steward {
                 );
             }
         }
-        Ok(Some(behind))
+        if blue.is_none() {
+            // What it folds from here on is to be done. Where one served, it keeps what follows already, and what it keeps of before may
+            // be forgotten only once the step is recorded: after a crash that one goes on.
+            green.terms.acting.move_to(behind);
+        }
+        Ok(Some(cut_over.with_figure(ACTS_BEHIND, behind)))
     }
-}
 
-impl Steward {
     /// Lets the timers of the process manager that serves fire that wait for a yes.
     pub(super) fn let_fire(&self, name: &str) -> Result<Fired, Error> {
         let (live, _) = self.live(name)?;
@@ -181,14 +186,4 @@ pub struct Fired {
     pub release: u64,
     /// How many.
     pub timers: usize,
-}
-
-impl Happening {
-    /// It acts behind this position from now on, where it is a process manager.
-    pub(super) fn acting_behind(self, position: Option<u64>) -> Self {
-        match position {
-            Some(position) => self.with_figure(ACTS_BEHIND, position),
-            None => self,
-        }
-    }
 }
