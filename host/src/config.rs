@@ -500,6 +500,8 @@ impl Settings {
             ("as_of_builds", config.as_of.builds),
             ("snapshot_builds", config.snapshots.builds),
             ("component_checks", config.component_checks),
+            ("reach", config.plugin.reach),
+            ("causation_depth", config.process.causation_depth),
             ("release_history", config.release_history),
             ("verifications", config.verify.at_once),
         ];

@@ -1,5 +1,6 @@
 //! What a process manager's store says of its instances, read for who looks in.
 
+use super::clockwork::HELD;
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 use serde::Serialize;
 
@@ -93,15 +94,10 @@ pub enum What {
     },
 }
 
-/// Those are the columns of a timer `t`, in this order: whether it waits for a yes comes last.
-const TIMER: &str = "t.instance, t.name, t.due_at, t.set_by, t.occurrence, t.every_us, EXISTS (
-    SELECT 1 FROM laterna_overdue h
-    WHERE (h.instance, h.name, h.set_by, h.occurrence) = (t.instance, t.name, t.set_by, t.occurrence))";
-
 /// What timers are read from, with the column `held`: what may stand behind `FROM`.
 #[must_use]
 pub fn timers_with_held() -> String {
-    format!("(SELECT {TIMER} AS held FROM timers t)")
+    format!("(SELECT t.instance, t.name, t.due_at, t.set_by, t.occurrence, t.every_us, {HELD} AS held FROM timers t)")
 }
 
 /// The instance that is called so.
@@ -140,7 +136,8 @@ pub fn associations(connection: &Connection, key: &str, limit: usize) -> Result<
 /// The store cannot be read.
 pub fn timers(connection: &Connection, key: &str, limit: usize) -> Result<Cut<Waiting>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {TIMER} FROM timers t WHERE t.instance = ?1 ORDER BY t.due_at, t.name LIMIT ?2"
+        "SELECT * FROM {} WHERE instance = ?1 ORDER BY due_at, name LIMIT ?2",
+        timers_with_held()
     ))?;
     cut(statement.query_map(params![key, one_more(limit)], waiting)?, limit)
 }
@@ -150,9 +147,8 @@ pub fn timers(connection: &Connection, key: &str, limit: usize) -> Result<Cut<Wa
 /// # Errors
 /// The store cannot be read.
 pub fn next_timers(connection: &Connection, held: bool, limit: usize) -> Result<Vec<Waiting>, Error> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT * FROM (SELECT {TIMER} AS held FROM timers t) WHERE held = ?1 ORDER BY due_at LIMIT ?2"
-    ))?;
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT * FROM {} WHERE held = ?1 ORDER BY due_at LIMIT ?2", timers_with_held()))?;
     statement.query_map(params![held, limit.cast_signed()], waiting)?.collect()
 }
 

@@ -71,7 +71,8 @@ impl Became {
     }
 }
 
-/// Whether an event that a process reacted to, or was told, is for somebody who sees so much of the log and may look into the process. What Laterna tells a process of no module is kept from nobody of them: there is no module whose it could be.
+/// Whether an event that a process reacted to, or was told, is for somebody who sees so much of the log and may look into the process.
+/// What Laterna tells a process of no module is kept from nobody of them: there is no module whose it could be.
 #[must_use]
 pub fn may_see(sight: &Sight, event: &StoredEvent) -> bool {
     sight.sees(event.internal, &event.module) || event.module.is_empty() && ids::is_reserved(&event.stream)

@@ -3,7 +3,7 @@
 use super::acting::{Health, Means};
 use super::facts::{TIMER_FIRED, TimerFired};
 use super::outbox::led_to_by;
-use super::{ids, ledger::Timer, streams};
+use super::{AGAIN, Error, ids, ledger::Timer, streams};
 use crate::failpoint;
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Refusal, StoredEvent};
 use crate::plugin::rfc3339;
@@ -12,17 +12,13 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Timers that are appended in one request.
 pub(crate) const CHUNK: usize = 500;
 
-/// How long it is waited before what failed is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
-
-/// That a timer `t` waits for nobody's yes.
-const FREED: &str = "NOT EXISTS (
+/// That a timer `t` waits for a yes: it was due before its release served.
+pub(super) const HELD: &str = "EXISTS (
     SELECT 1 FROM laterna_overdue h
     WHERE (h.instance, h.name, h.set_by, h.occurrence) = (t.instance, t.name, t.set_by, t.occurrence))";
 
@@ -43,23 +39,6 @@ pub(crate) struct Due {
     instance: String,
     name: String,
     timer: Timer,
-}
-
-/// Timers do not fire for now.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error(transparent)]
-    Log(#[from] log::Error),
-    #[error("what they say cannot be written: {0}")]
-    Json(#[from] serde_json::Error),
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
-    }
 }
 
 impl Clockwork {
@@ -269,7 +248,7 @@ pub fn let_fire(store: &Store) -> Result<usize, store::Error> {
     let mut let_go = 0;
     store.amend(|connection| {
         // Those that were called off or set anew meanwhile do not wait any more.
-        let waiting = format!("SELECT count(*) FROM timers t WHERE NOT ({FREED})");
+        let waiting = format!("SELECT count(*) FROM timers t WHERE {HELD}");
         let_go = connection.query_one(&waiting, [], |row| row.get::<_, i64>(0))?.cast_unsigned() as usize;
         connection.execute("DELETE FROM laterna_overdue", [])?;
         Ok(())
@@ -290,7 +269,7 @@ fn each_overdue(
             "SELECT {TIMER} FROM timers t WHERE due_at <= ?1 AND set_by <= ?2 ORDER BY instance, name"
         ))?;
         let same = format!(
-            "SELECT 1 FROM timers t WHERE instance = ?1 AND name = ?2 AND set_by = ?3 AND due_at = ?4 AND {FREED}"
+            "SELECT 1 FROM timers t WHERE instance = ?1 AND name = ?2 AND set_by = ?3 AND due_at = ?4 AND NOT {HELD}"
         );
         let mut waits = before.map(|before| before.prepare(&same)).transpose()?;
         let mut rows = statement.query(params![now_us, behind.cast_signed()])?;
@@ -329,7 +308,7 @@ fn timer(row: &rusqlite::Row<'_>) -> Result<Due, rusqlite::Error> {
 /// Timers that are due at a moment, the earliest first.
 pub(crate) fn due(connection: &rusqlite::Connection, now_us: i64, most: usize) -> Result<Vec<Due>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {TIMER} FROM timers t WHERE due_at <= ?1 AND {FREED} ORDER BY due_at LIMIT ?2"
+        "SELECT {TIMER} FROM timers t WHERE due_at <= ?1 AND NOT {HELD} ORDER BY due_at LIMIT ?2"
     ))?;
     let rows = statement.query_map(params![now_us, i64::try_from(most).unwrap_or(i64::MAX)], timer)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -338,7 +317,7 @@ pub(crate) fn due(connection: &rusqlite::Connection, now_us: i64, most: usize) -
 /// When the next one is due behind a moment.
 pub(crate) fn next(connection: &rusqlite::Connection, behind_us: i64) -> Result<Option<i64>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT due_at FROM timers t WHERE due_at > ?1 AND {FREED} ORDER BY due_at LIMIT 1"
+        "SELECT due_at FROM timers t WHERE due_at > ?1 AND NOT {HELD} ORDER BY due_at LIMIT 1"
     ))?;
     Ok(statement.query_row([behind_us], |row| row.get(0)).optional()?)
 }

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An action, as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,7 +112,26 @@ impl Action {
     }
 }
 
+/// The effects of a decision, each by its ordinal.
+///
+/// # Errors
+/// What was kept is no list of actions.
+pub(super) fn effects(actions: &str) -> Result<BTreeMap<usize, Effect>, serde_json::Error> {
+    let actions: Vec<Action> = serde_json::from_str(actions)?;
+    let effects = actions.into_iter().enumerate().filter_map(|(ordinal, action)| match action {
+        Action::Append(effect) => Some((ordinal, effect)),
+        Action::Schedule(_) | Action::Cancel { .. } => None,
+    });
+    Ok(effects.collect())
+}
+
 impl Effect {
+    /// About how many bytes it has.
+    pub(super) fn bytes(&self) -> usize {
+        let json = |json: &Option<Box<RawValue>>| json.as_ref().map_or(0, |json| json.get().len());
+        json(&self.data) + json(&self.metadata) + self.data_base64.as_ref().map_or(0, String::len)
+    }
+
     fn check(effect: wit::Effect, produces: &BTreeSet<String>) -> Result<Self, String> {
         let wit::Effect { stream, event_type, schema_version, content_type, data, metadata, visibility, expected } =
             effect;

@@ -33,7 +33,35 @@ pub mod reactor;
 pub mod replay;
 pub mod streams;
 
+use crate::{log, store};
+use std::time::Duration;
+
 pub use acting::{Acting, Actor, Means, Options, Status};
 pub use became::Became;
 pub use reactor::Reactor;
 pub use replay::Replay;
+
+/// How long it is waited before what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What was decided is not done for now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    #[error("what was decided cannot be read or told: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error(
+        "nothing stands at position {0} of the log, from which something follows: the log is older than the store. Restore both from one \
+         backup, or rebuild the component"
+    )]
+    NoTrigger(u64),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -4,18 +4,18 @@
 //! that it was refused. So it is done once, however often it is tried.
 
 use super::acting::{Health, Means, Options};
-use super::decision::{Action, Effect, Expected};
+use super::decision::{Effect, Expected, effects};
 use super::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED};
 use super::reactor::TOO_DEEP;
-use super::{Acting, ids, streams};
+use super::{AGAIN, Acting, Error, ids, streams};
 use crate::failpoint;
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Reader, Refusal, StoredEvent};
 use crate::plugin::Visibility;
-use crate::store::{self, Store};
+use crate::store::Store;
 use rusqlite::params;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +24,6 @@ const CHUNK: i64 = 256;
 
 /// Bytes of effects beyond which no other is taken into the same request.
 const CHUNK_BYTES: usize = 4 << 20;
-
-/// How long it is waited before what failed is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// A timer that was waited for so long begins a chain of its own.
 const WAITED_US: i64 = 1_000_000;
@@ -58,23 +55,6 @@ pub(crate) struct Cursor {
     position: u64,
     instance: String,
     ordinal: i64,
-}
-
-/// Effects are not done for now.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error(transparent)]
-    Log(#[from] log::Error),
-    #[error("what was decided cannot be read: {0}")]
-    Decision(#[from] serde_json::Error),
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
-    }
 }
 
 impl Outbox {
@@ -159,26 +139,31 @@ impl Cursor {
 
 /// What is to be done from a place on, in its order, some of it.
 pub(crate) fn due(connection: &rusqlite::Connection, from: &Cursor) -> Result<Vec<Due>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT o.position, o.instance, o.ordinal, d.actions
-         FROM laterna_outbox o JOIN decisions d ON d.instance = o.instance AND d.position = o.position
-         WHERE (o.position, o.instance, o.ordinal) >= (?1, ?2, ?3)
-         ORDER BY o.position, o.instance, o.ordinal LIMIT ?4",
+    let mut put_out = connection.prepare_cached(
+        "SELECT position, instance, ordinal FROM laterna_outbox
+         WHERE (position, instance, ordinal) >= (?1, ?2, ?3) ORDER BY position, instance, ordinal LIMIT ?4",
     )?;
+    let mut decided =
+        connection.prepare_cached("SELECT actions FROM decisions WHERE position = ?1 AND instance = ?2")?;
     let Cursor { position, instance, ordinal } = from;
-    let mut rows = statement.query(params![position.cast_signed(), instance, ordinal, CHUNK])?;
-    let mut due = Vec::new();
-    let mut bytes = 0;
+    let mut rows = put_out.query(params![position.cast_signed(), instance, ordinal, CHUNK])?;
+    let (mut due, mut bytes) = (Vec::new(), 0);
+    // A decision may have many, which stand together: it is read once.
+    let mut decision = ((0, String::new()), BTreeMap::new());
     while let Some(row) = rows.next()?
         && bytes < CHUNK_BYTES
     {
-        let actions = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
-        bytes += actions.len();
+        let place: (i64, String) = (row.get(0)?, row.get(1)?);
+        if decision.0 != place {
+            let effects =
+                decided.query_row(params![place.0, place.1], |row| Ok(effects(row.get_ref(0)?.as_str()?)))??;
+            decision = (place.clone(), effects);
+        }
         let ordinal = row.get::<_, i64>(2)?.cast_unsigned() as usize;
-        let actions: Vec<Action> = serde_json::from_str(actions)?;
-        // Nothing else is put out.
-        if let Some(Action::Append(effect)) = actions.into_iter().nth(ordinal) {
-            due.push(Due { position: row.get::<_, i64>(0)?.cast_unsigned(), instance: row.get(1)?, ordinal, effect });
+        if let Some(effect) = decision.1.remove(&ordinal) {
+            let (position, instance) = place;
+            bytes += effect.bytes();
+            due.push(Due { position: position.cast_unsigned(), instance, ordinal, effect });
         }
     }
     Ok(due)
@@ -197,8 +182,7 @@ fn entries(
     let mut trigger: Option<(StoredEvent, usize)> = None;
     for due in due {
         if trigger.as_ref().is_none_or(|(event, _)| event.position != due.position) {
-            let event =
-                reader.event_at(due.position)?.ok_or_else(|| log::Error::NotStored("it ends too early".to_owned()))?;
+            let event = reader.event_at(due.position)?.ok_or(Error::NoTrigger(due.position))?;
             let depth = depth(&event, means.options.causation_depth, |id| reader.by_id("", id))?;
             trigger = Some((event, depth));
         }
@@ -237,7 +221,7 @@ impl Due {
 }
 
 fn new_event(effect: &Effect, trigger: &StoredEvent) -> Result<NewEvent, Error> {
-    let data = effect.payload().map_err(serde::ser::Error::custom).map_err(Error::Decision)?;
+    let data = effect.payload().map_err(serde::ser::Error::custom).map_err(Error::Json)?;
     let metadata = effect.metadata.as_ref().map_or_else(Vec::new, |metadata| metadata.get().as_bytes().to_vec());
     Ok(NewEvent {
         schema_version: effect.schema_version,

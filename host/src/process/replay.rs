@@ -4,15 +4,17 @@
 //! release before would have done, which may have come to serve in the same way.
 
 use super::clockwork::{Overdue, overdue};
-use super::decision::{Action, Effect};
+use super::decision::{Effect, effects};
 use super::facts::{EFFECT_REFUSED, EffectRefused};
 use super::ids;
 use crate::log::{self, Log, Reader, StoredEvent};
 use crate::plugin::Visibility;
 use crate::store::{self, Snapshot, Store};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Ids that are read from the log at once, and bytes of their events.
 const PAGE: (usize, usize) = (1_000, 8 << 20);
@@ -156,7 +158,9 @@ fn what_is_decided<E: From<store::Error> + From<log::Error>>(
     while let Some(row) = rows.next().map_err(sql)? {
         let instance: String = row.get(0).map_err(sql)?;
         let position = row.get::<_, i64>(1).map_err(sql)?.cast_unsigned();
-        for (ordinal, effect) in effects(row.get_ref(2).and_then(|actions| Ok(actions.as_str()?)).map_err(sql)?) {
+        let actions = row.get_ref(2).and_then(|actions| Ok(actions.as_str()?)).map_err(sql)?;
+        // What cannot be read was not written by this version.
+        for (ordinal, effect) in effects(actions).unwrap_or_default() {
             looked += 1;
             if looked % LOOK == 0 {
                 go_on()?;
@@ -193,6 +197,8 @@ fn what_was_done<E: From<store::Error> + From<log::Error>>(
         .by_hand()?
         .prepare_cached("SELECT actions FROM decisions WHERE instance = ?1 AND position = ?2")
         .map_err(sql)?;
+    // What an instance decides about an event may be many effects: it is read once.
+    let mut ordinals = (0, BTreeMap::<String, BTreeSet<usize>>::new());
     loop {
         go_on()?;
         let page = reader.ids(&after, &before, PAGE.0, PAGE.1)?;
@@ -201,11 +207,18 @@ fn what_was_done<E: From<store::Error> + From<log::Error>>(
             if position > replay.through {
                 continue;
             }
-            let actions: Option<String> = statement
-                .query_row(params![instance, position.cast_signed()], |row| row.get(0))
-                .optional()
-                .map_err(sql)?;
-            if !actions.is_some_and(|actions| effects(&actions).any(|(at, _)| at == ordinal)) {
+            if ordinals.0 != position {
+                ordinals = (position, BTreeMap::new());
+            }
+            let decided = match ordinals.1.entry(instance.to_owned()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let read = |row: &Row<'_>| Ok(effects(row.get_ref(0)?.as_str()?).unwrap_or_default());
+                    let found = statement.query_row(params![instance, position.cast_signed()], read).optional();
+                    unknown.insert(found.map_err(sql)?.unwrap_or_default().into_keys().collect())
+                }
+            };
+            if !decided.contains(&ordinal) {
                 let instance = instance.to_owned();
                 replay.missing.count(asked.samples, || Sample {
                     position,
@@ -221,15 +234,6 @@ fn what_was_done<E: From<store::Error> + From<log::Error>>(
             _ => return Ok(()),
         }
     }
-}
-
-/// The effects among actions, each with its ordinal. What cannot be read was not written by this version.
-fn effects(actions: &str) -> impl Iterator<Item = (usize, Effect)> {
-    let actions: Vec<Action> = serde_json::from_str(actions).unwrap_or_default();
-    actions.into_iter().enumerate().filter_map(|(ordinal, action)| match action {
-        Action::Append(effect) => Some((ordinal, effect)),
-        Action::Schedule(_) | Action::Cancel { .. } => None,
-    })
 }
 
 /// What is decided, as it is compared and shown.

@@ -3,7 +3,7 @@
 use super::story::Story;
 use crate::log::Filter;
 use crate::plugin::{Plugin, Upcaster, Upcasting};
-use crate::process::{clockwork, outbox};
+use crate::process;
 use crate::projector::{self, Terms, consumed};
 use crate::store::{self, Limits, ReadError, Relation, Store};
 use std::cell::Cell;
@@ -45,14 +45,8 @@ pub enum Error {
     Restless(usize),
 }
 
-impl From<outbox::Error> for Error {
-    fn from(error: outbox::Error) -> Self {
-        Self::Machine(error.to_string())
-    }
-}
-
-impl From<clockwork::Error> for Error {
-    fn from(error: clockwork::Error) -> Self {
+impl From<process::Error> for Error {
+    fn from(error: process::Error) -> Self {
         Self::Machine(error.to_string())
     }
 }
