@@ -1,12 +1,20 @@
-//! Points at which the process can be told to die, for tests: as a crash would have it, with nothing unwound or flushed.
+//! Points at which the process can be told to die, for tests: as a crash would have it, with nothing unwound or flushed. Or to wait, so that
+//! something else comes first that hardly ever does.
 //!
 //! `LATERNA_DIE_AT=<name>:<n>` has it kill itself with SIGKILL when it passes the point of this name for the n-th time.
+//! `LATERNA_WAIT_AT=<name>:<n>:<file>` has the thread that does so make this file, and wait for as long as it is there.
 
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-/// The variable that names the point.
-const VARIABLE: &str = "LATERNA_DIE_AT";
+/// The variables that name the point.
+const DIE: &str = "LATERNA_DIE_AT";
+const WAIT: &str = "LATERNA_WAIT_AT";
+
+/// How often who waits looks for its file.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The points, along the way from an event to its effect, and from one release to the next.
 pub const POINTS: [&str; 15] = [
@@ -28,40 +36,62 @@ pub const POINTS: [&str; 15] = [
 ];
 
 static IS_ARMED: AtomicBool = AtomicBool::new(false);
-static ARMED: OnceLock<Armed> = OnceLock::new();
+static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
 
-/// Where it dies.
+/// Where something happens.
 struct Armed {
     point: &'static str,
-    /// How often it passes the point until then.
+    /// How often the point is passed until then.
     left: AtomicU64,
+    what: What,
 }
 
-/// The variable says nothing that is understood.
-#[derive(Debug, thiserror::Error)]
-#[error("{VARIABLE} is `{0}`: it must be the name of a point, `:`, and a number from 1; the points are {points}", points = POINTS.join(", "))]
-pub struct Error(String);
+#[derive(Debug, PartialEq, Eq)]
+enum What {
+    Die,
+    Wait(PathBuf),
+}
 
-/// Reads the variable. To be called once, before anything is passed.
+/// A variable says nothing that is understood.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{variable} is `{told}`: it must be the name of a point, `:`, and a number from 1{more}; the points are {points}",
+    points = POINTS.join(", "),
+    more = if *variable == WAIT { ", then `:` and a file" } else { "" }
+)]
+pub struct Error {
+    variable: &'static str,
+    told: String,
+}
+
+/// Reads the variables. To be called once, before anything is passed.
 ///
 /// # Errors
 /// There is no such point.
 pub fn arm() -> Result<(), Error> {
-    let Some(told) = std::env::var_os(VARIABLE).filter(|told| !told.is_empty()) else { return Ok(()) };
-    let told = told.to_string_lossy().into_owned();
-    let armed = parse(&told).ok_or(Error(told))?;
-    IS_ARMED.store(ARMED.set(armed).is_ok(), Ordering::Relaxed);
+    let mut all = Vec::new();
+    for variable in [DIE, WAIT] {
+        if let Some(told) = std::env::var_os(variable).filter(|told| !told.is_empty()) {
+            let told = told.to_string_lossy().into_owned();
+            all.push(parse(variable, &told).ok_or(Error { variable, told })?);
+        }
+    }
+    IS_ARMED.store(!all.is_empty() && ARMED.set(all).is_ok(), Ordering::Relaxed);
     Ok(())
 }
 
-fn parse(told: &str) -> Option<Armed> {
-    let (name, times) = told.split_once(':')?;
+fn parse(variable: &str, told: &str) -> Option<Armed> {
+    let (name, told) = told.split_once(':')?;
+    let (times, what) = match variable {
+        WAIT => told.split_once(':').map(|(times, file)| (times, What::Wait(file.into())))?,
+        _ => (told, What::Die),
+    };
     let point = *POINTS.iter().find(|point| **point == name)?;
     let left = times.parse().ok().filter(|times| *times > 0)?;
-    Some(Armed { point, left: AtomicU64::new(left) })
+    Some(Armed { point, left: AtomicU64::new(left), what })
 }
 
-/// Passes a point. Costs one relaxed load where the variable is not set.
+/// Passes a point. Costs one relaxed load where no variable is set.
 #[inline]
 pub fn pass(point: &'static str) {
     if IS_ARMED.load(Ordering::Relaxed) {
@@ -71,11 +101,28 @@ pub fn pass(point: &'static str) {
 
 #[cold]
 fn pass_armed(point: &str) {
-    let Some(armed) = ARMED.get().filter(|armed| armed.point == point) else { return };
-    if armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        // Nobody goes on behind the point until the signal has come.
-        std::process::abort();
+    for armed in ARMED.get().into_iter().flatten().filter(|armed| armed.point == point) {
+        if armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            match &armed.what {
+                What::Die => die(),
+                What::Wait(file) => wait(file),
+            }
+        }
+    }
+}
+
+fn die() -> ! {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    // Nobody goes on behind the point until the signal has come.
+    std::process::abort()
+}
+
+fn wait(file: &Path) {
+    if let Err(error) = std::fs::write(file, "") {
+        tracing::error!(%error, file = %file.display(), "nobody can be told that a point is reached");
+    }
+    while file.exists() {
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -85,12 +132,15 @@ mod tests {
 
     #[test]
     fn a_point_is_named_with_the_number_of_times() {
-        let armed = |told| parse(told).map(|armed| (armed.point, armed.left.into_inner()));
-        assert_eq!(armed("flip-recorded:2"), Some(("flip-recorded", 2)));
+        let armed =
+            |variable, told| parse(variable, told).map(|armed| (armed.point, armed.left.into_inner(), armed.what));
+        assert_eq!(armed(DIE, "flip-recorded:2"), Some(("flip-recorded", 2, What::Die)));
+        assert_eq!(armed(WAIT, "flip-recorded:1:/a:b"), Some(("flip-recorded", 1, What::Wait("/a:b".into()))));
         for nothing in ["", "flip-recorded", "flip-recorded:0", "flip-recorded:-1", "flip-recorder:1", ":1"] {
-            assert_eq!(armed(nothing), None, "{nothing}");
+            assert_eq!(armed(DIE, nothing), None, "{nothing}");
+            assert_eq!(armed(WAIT, nothing), None, "{nothing}");
         }
-        let told = Error("x".to_owned()).to_string();
+        let told = Error { variable: DIE, told: "x".to_owned() }.to_string();
         assert!(told.starts_with("LATERNA_DIE_AT is `x`: ") && told.contains(", actor-started"), "{told}");
     }
 }

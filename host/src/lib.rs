@@ -19,7 +19,7 @@
 //! * [`host`]: all of it, opened and closed as one; [`config`] and [`data_dir`] are what it is opened with
 //! * [`http`]: the host over HTTP
 //! * [`cli`]: the command line
-//! * [`failpoint`]: where tests have it die
+//! * [`failpoint`]: where tests have it die, or wait
 //! * [`mod@bench`]: measuring, beside what one would write without Laterna
 
 pub mod access;

@@ -191,6 +191,21 @@ impl Data {
         Some(Server { client: Client::at(url_of(&line)), child: Some(child) })
     }
 
+    /// Starts a host on it that waits at a point, told as `LATERNA_WAIT_AT` wants it but for the file. It says what it does into the file
+    /// `told.txt` beside its data.
+    pub fn serve_waiting(&self, point: &str, flags: &[&str]) -> (Server, Waits) {
+        let (told, waits) = (self.path().join("told.txt"), Waits { file: self.path().join("waits") });
+        let mut command = self.command("info", flags);
+        command.env("LATERNA_WAIT_AT", format!("{point}:{}", waits.file.display()));
+        (Self::started(command.stderr(std::fs::File::create(told).expect("a file"))), waits)
+    }
+
+    /// What a host says in `told.txt` that is started to tell it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        std::fs::read_to_string(self.path().join("told.txt")).expect("what it says")
+    }
+
     fn command(&self, log: &str, flags: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.path()).args(flags);
@@ -199,7 +214,11 @@ impl Data {
     }
 
     fn serve_saying(&self, log: &str, flags: &[&str], to: Stdio) -> Server {
-        let mut child = self.command(log, flags).stderr(to).spawn().expect("laterna runs");
+        Self::started(self.command(log, flags).stderr(to))
+    }
+
+    fn started(command: &mut Command) -> Server {
+        let mut child = command.spawn().expect("laterna runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line of text");
         Server { client: Client::at(url_of(&line)), child: Some(child) }
@@ -213,6 +232,28 @@ impl Data {
 
 fn url_of(line: &str) -> &str {
     line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the first line is {line:?}"))
+}
+
+/// A host that waits at a point, until this goes out of scope.
+pub struct Waits {
+    file: PathBuf,
+}
+
+impl Waits {
+    /// Waits until it is there.
+    pub fn is_there(&self) {
+        let begun = Instant::now();
+        while !self.file.exists() {
+            assert!(begun.elapsed() < PATIENCE, "it does not come there within {PATIENCE:?}");
+            std::thread::sleep(BREATH);
+        }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 /// A host in a process of its own. Killed when it goes out of scope.

@@ -269,7 +269,7 @@ fn a_hundred_who_follow_one_question_cost_one_answer() {
 
     // then it was asked once at first, and once for each that changed it.
     server.kill();
-    let told = std::fs::read_to_string(data.path().join("told.txt")).expect("what it said");
+    let told = data.told();
     let asked = told.lines().filter(|line| line.contains("a followed question is asked")).count();
     assert_eq!(asked, 6, "{told}");
 }

@@ -209,11 +209,16 @@ impl Drop for Stops<'_> {
     }
 }
 
-/// Has writers tell instances of theirs to append while something happens; answers what they told, once it is done.
-fn while_events_keep_coming(server: &Server, happens: impl FnOnce()) -> BTreeSet<u64> {
+#[test]
+fn versions_change_while_events_keep_coming() {
     const WRITERS: usize = 4;
+    // given: writers that do not rest
+    let data = Data::new();
+    let server = data.serve();
+    deploy(&server, &version("v1", json!({})), 1);
     let stop = AtomicBool::new(false);
-    let told = std::thread::scope(|scope| {
+    let mut told = BTreeSet::new();
+    std::thread::scope(|scope| {
         let stops = Stops(&stop);
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
@@ -229,28 +234,18 @@ fn while_events_keep_coming(server: &Server, happens: impl FnOnce()) -> BTreeSet
                 })
             })
             .collect();
-        happens();
-        drop(stops);
-        writers.into_iter().flat_map(|writer| writer.join().expect("a writer")).collect()
-    });
-    server.settle("settled");
-    told
-}
-
-#[test]
-fn versions_change_while_events_keep_coming() {
-    let data = Data::new();
-    let server = data.serve();
-    deploy(&server, &version("v1", json!({})), 1);
-
-    // when: versions are dropped one after the other
-    let told = while_events_keep_coming(&server, || {
+        // when: versions are dropped one after the other
         for (release, tag) in [(2, "v2"), (3, "v3"), (4, "v4")] {
             data.drop_whole("errands", &version(tag, json!({})));
             server.wait_for_release("errands", release, "live");
         }
         server.order("errands", "rollback?timeout=60").ok();
+        drop(stops);
+        for writer in writers {
+            told.extend(writer.join().expect("a writer"));
+        }
     });
+    server.settle("settled");
 
     // then: each event has one effect, by the version that had come to serve before it
     let effects = done(&data);
@@ -268,24 +263,26 @@ fn versions_change_while_events_keep_coming() {
 }
 
 #[test]
-fn the_first_version_begins_now_while_events_keep_coming() {
+fn what_comes_while_the_first_version_comes_to_serve_is_its_own_to_do() {
+    // given: a first version that is to do nothing about the history, at the moment when it is recorded that it serves
     let data = Data::new();
-    let server = data.serve();
+    let (server, waits) = data.serve_waiting("flip-records:1", &[]);
+    let history = errands(&server, 0..3);
+    let component = version("v1", json!({}));
+    server.try_post("/components?name=errands&from=now", "application/wasm", component).expect("it answers").ok();
+    waits.is_there();
 
-    // when: the first version is deployed, and is to do nothing about what is history by then
-    let told = while_events_keep_coming(&server, || {
-        let component = version("v1", json!({}));
-        server.try_post("/components?name=errands&from=now", "application/wasm", component).expect("it answers").ok();
-        server.wait_for_release("errands", 1, "live");
-    });
+    // when: it folds more before that is done
+    let meanwhile = errands(&server, 3..6);
+    let folded = |answer: &Value| answer["building"]["checkpoint"].as_u64() >= meanwhile.last().copied();
+    server.wait_for("/projections/errands", |answer| folded(&answer.json()));
+    drop(waits);
+    server.wait_for_release("errands", 1, "live");
+    server.settle("settled");
 
-    // then: each event from there on has its effect, and none before
-    let effects = done(&data);
-    let (behind, _) = server.shifts("errands")[0];
-    let mut since = told;
-    since.retain(|position| *position > behind);
-    assert_eq!(effects.iter().map(|effect| effect.trigger).collect::<BTreeSet<_>>(), since);
-    assert_eq!(effects.len(), since.len());
+    // then: it does that
+    assert_eq!(server.shifts("errands"), [(history[2], "v1".to_owned())]);
+    assert_eq!(by_version(&done(&data)), BTreeMap::from([("v1".to_owned(), meanwhile)]));
     server.verify_exact("errands");
 }
 
@@ -675,21 +672,31 @@ fn what_the_next_version_consumes_besides_is_its_own_from_where_it_serves() {
 
 #[test]
 fn what_one_version_has_not_done_yet_is_done_before_the_next_serves() {
-    const EVENTS: usize = 3_000;
-    // given: version 2 is ready to serve
+    const EVENTS: usize = 1_000;
+    // given: version 2 is ready to serve, and version 1 is about to do the first of many things
     let data = Data::in_memory();
-    let server = data.serve();
+    let (server, waits) = data.serve_waiting("effects-enter:1", &[]);
     deploy(&server, &version("v1", json!({})), 1);
     server.deploy("errands", &version("v2", json!({ "policy": "hold" }))).ok();
     held(&server, 2);
-    // when: much comes at once, and it is promoted before that can be done
     let lines = (0..EVENTS).map(|number| {
         let mut event = tells(&format!("errand-{number}"), &[append("door")]);
         event["stream"] = "errands".into();
         event.to_string()
     });
     assert_eq!(server.import(&lines.collect::<Vec<_>>().join("\n")).ok()["stored"], EVENTS);
-    server.order("errands", "promote?release=2&timeout=60").ok();
+    waits.is_there();
+
+    // when: version 2 is promoted, then it does not take over before all of it is done
+    server.order("errands", "promote?release=2&timeout=1");
+    let begun = Instant::now();
+    while !data.told().contains("not close enough for a cutover yet") {
+        assert!(begun.elapsed() < PATIENCE, "nobody tries to cut over within {PATIENCE:?}");
+        assert_eq!(server.projection("errands")["live"]["release"], 1);
+        std::thread::sleep(BREATH);
+    }
+    drop(waits);
+    server.wait_for_release("errands", 2, "live");
     server.settle("settled");
     // then: all of it is done, each by the version that served
     let effects = done(&data);

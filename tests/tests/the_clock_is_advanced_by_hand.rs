@@ -34,7 +34,7 @@ fn events_are_recorded_by_the_clock_that_was_chosen() {
     let server = data.serve_telling("info", &[]);
     assert_eq!(server.get("/clock").ok()["clock"], "manual");
     let begun = now(&server);
-    let told = fs::read_to_string(data.path().join("told.txt")).expect("a file");
+    let told = data.told();
     assert!(told.contains("the clock stands still until it is advanced") && told.contains(&begun), "{told}");
 
     // When events come, then all of them are recorded at the same moment,
