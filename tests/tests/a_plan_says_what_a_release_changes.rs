@@ -2,7 +2,7 @@
 
 use laterna_tests::guests::{misbehaving, shifting};
 use laterna_tests::releases::{cars_events, cars_v1, cars_v2, recorded, variant};
-use laterna_tests::{Answer, Client, Data, component, laterna, online_retail_events, root};
+use laterna_tests::{Answer, Client, Data, component, laterna, online_retail_events, online_retail_reference, root};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -492,4 +492,43 @@ fn what_is_internal_is_told_inside() {
         assert_eq!(record(&server, "closed", release)["plan"], Value::Null);
         assert_ne!(record(&inside, "closed", release)["plan"], Value::Null);
     }
+}
+
+#[test]
+fn what_a_process_manager_would_have_done_is_told_before_it_is_built() {
+    // given: a history that it knows nothing of
+    let data = Data::new();
+    let server = data.serve();
+    let events = online_retail_events();
+    assert_eq!(server.import(&events).ok()["stored"], 2_000);
+    let file = component("loyalty");
+    let planned = |from: &str, server: &Client| {
+        let told = laterna(&["plan", file.to_str().expect("a path"), "--from", from, "--url", &server.url]);
+        assert!(told.status.success(), "{told:?}");
+        String::from_utf8(told.stdout).expect("text")
+    };
+    // when: it is to react to all of it, then it is told how much it does; and when to nothing of it, what it leaves
+    let reference = Value::from(68);
+    let told = planned("start", &server);
+    assert!(
+        told.contains(&format!("\nabout the history up to position 2000, it does {reference} effects\n")),
+        "{told}"
+    );
+    let told = planned("now", &server);
+    for line in ["up to position 2000, 0 effects were done", "not done, and now it would be, 10 of "] {
+        assert!(told.contains(line), "{line} in {told}");
+    }
+    // and nothing else has happened
+    assert_eq!(server.get("/projections/loyalty").status, 404);
+    assert_eq!(std::fs::read_dir(data.path().join("scratch")).expect("a folder").count(), 0);
+    server.stop();
+
+    // when: there is more than may be folded for it, then that is said, and what to do
+    let server = data.serve_with(&["--as-of-events", "100"]);
+    let plan = plan(&server, "loyalty", &std::fs::read(&file).expect("a file"));
+    let reason = plan["not_replayed"].as_str().expect("a reason");
+    assert!(reason.contains("100 may be: raise `as_of_events`"), "{reason}");
+    assert_eq!(plan.get("replay"), None);
+    let told = planned("start", &server);
+    assert!(told.contains(&format!("\nwhat it would have done about the history is not known: {reason}")), "{told}");
 }

@@ -50,6 +50,12 @@ fn deploy(client: &Client, component: &[u8], release: u64) {
     client.wait_for_release("errands", release, "live");
 }
 
+/// What deploying a version would come to.
+fn plan(client: &Client, component: &[u8], more: &str) -> Value {
+    let path = format!("/components?name=errands&plan=true{more}");
+    client.try_post(&path, "application/wasm", component).expect("it answers").ok()
+}
+
 /// Why a release is held.
 fn held(client: &Client, release: u64) -> String {
     client.wait_for_release("errands", release, "held")["reason"].as_str().expect("a reason").to_owned()
@@ -156,9 +162,15 @@ fn what_a_version_would_have_done_is_told_beside_what_was_done() {
     let before = done(&data);
     assert_eq!(before.iter().map(|effect| effect.trigger).collect::<Vec<_>>(), [same, different, missing]);
 
-    // when: version 2 is compared
-    server.deploy("errands", &version("v2", json!({ "policy": "hold-if-different" }))).ok();
+    // when: version 2 is planned, then that is told before anything is built
+    let second = version("v2", json!({ "policy": "hold-if-different" }));
+    let planned = plan(&server, &second, "");
+    assert_eq!(server.projection("errands")["releases"].as_array().map(Vec::len), Some(1));
+
+    // and when it is compared
+    server.deploy("errands", &second).ok();
     let reason = held(&server, 2);
+    assert_eq!(planned["replay"], data.replay("errands", 2));
 
     // then: each is told as what it is
     for part in ["1 effect that was done and it does not decide", "1 effect that was not done"] {
@@ -325,6 +337,15 @@ fn somebody_says_what_becomes_of_the_history() {
     let refused = of_release("", "").refused(422, "component-refused");
     assert_eq!(refused["code"], "no-beginning", "{refused}");
     assert_eq!(server.get("/errors/no-beginning").status, 200);
+
+    // when it is planned, then it is told what of the history it would react to, and what that would be
+    let planned = |from: &str| {
+        let plan = plan(&server, &version("v1", json!({ "begins": "" })), from);
+        (plan["begins"].clone(), plan["replay"]["new"]["count"].clone(), plan["replay"]["same"].clone())
+    };
+    for (from, begins) in [("", Value::Null), ("&from=start", json!("start")), ("&from=now", json!("now"))] {
+        assert_eq!(planned(from), (begins, json!(3), json!(0)), "{from}");
+    }
 
     // when it is told to begin now, then it knows the history, and does nothing about it
     of_release("", "&from=now").ok();

@@ -2,10 +2,12 @@
 
 use super::connect::{Client, Refused, segment};
 use super::show::list;
-use super::{Failure, Host, show};
+use super::{Failure, Host, replay, show};
+use crate::plugin::manifest::Beginning;
 use crate::release::Drops;
 use indicatif::{HumanCount, HumanDuration};
 use serde_json::{Value, json};
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +22,9 @@ pub struct Plan {
     /// The module that it would belong to
     #[arg(long, default_value = "")]
     module: String,
+    /// To what of the history a process manager reacts that is deployed for the first time
+    #[arg(long)]
+    from: Option<Beginning>,
     #[command(flatten)]
     host: Host,
 }
@@ -29,16 +34,54 @@ impl Plan {
         let bytes = std::fs::read(&self.file).map_err(|error| format!("{}: {error}", self.file.display()))?;
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = self.name.unwrap_or(stem);
-        let path = format!("/components?name={}&module={}&plan=true", segment(&name), segment(&self.module));
+        let mut path = format!("/components?name={}&module={}&plan=true", segment(&name), segment(&self.module));
+        if let Some(from) = self.from {
+            path += &format!("&from={}", from.name());
+        }
         let planned =
             Client::connect_with(&self.host, Drops::None)?.post(&path, "application/wasm", &mut bytes.as_slice());
         let plan = planned.map_err(|failure| refused(&self.file, self.host.json, failure))?.body;
         if self.host.json {
             super::say!("{plan}");
         } else {
-            super::say!("{}\n{}", head(&plan), show::pairs(lines(&plan)));
+            let mut shown = format!("{}\n{}", head(&plan), show::pairs(lines(&plan)));
+            rehearsed(&plan, &mut shown)?;
+            super::say!("{}", shown.trim_end());
         }
         Ok(())
+    }
+}
+
+/// What a process manager would have done about the history.
+fn rehearsed(plan: &Value, shown: &mut String) -> fmt::Result {
+    let (replay, reason) = (&plan["replay"], &plan["not_replayed"]);
+    if reason.is_string() {
+        return writeln!(shown, "\n\nwhat it would have done about the history is not known: {}", show::cell(reason));
+    }
+    match plan["begins"].as_str() {
+        _ if !replay.is_object() => Ok(()),
+        Some("start") => {
+            let count = |kind: &str| replay[kind]["count"].as_u64().unwrap_or(0);
+            write!(
+                shown,
+                "\n\nabout the history up to position {}, it does {}",
+                replay["through"],
+                replay::effects(count("new"))
+            )?;
+            let known = replay["same"].as_u64().unwrap_or(0) + count("different");
+            if known > 0 {
+                write!(shown, "; {} more stood in the log before", replay::effects(known))?;
+            }
+            match count("overdue") {
+                0 => writeln!(shown),
+                1 => writeln!(shown, "; 1 timer is due by now, and fires"),
+                overdue => writeln!(shown, "; {overdue} timers are due by now, and fire"),
+            }
+        }
+        _ => {
+            writeln!(shown, "\n")?;
+            replay::describe(replay, shown)
+        }
     }
 }
 

@@ -46,7 +46,8 @@ fn were(done: u64) -> String {
     if done == 1 { "1 effect was".to_owned() } else { format!("{done} effects were") }
 }
 
-fn effects(count: u64) -> String {
+/// So many effects.
+pub fn effects(count: u64) -> String {
     if count == 1 { "1 effect".to_owned() } else { format!("{count} effects") }
 }
 

@@ -38,7 +38,7 @@ pub async fn deploy(
         check_name("module", &module, "be the name of a folder")?;
     }
     if plans {
-        return plan(&app, &caller, name, module, bytes).await;
+        return plan(&app, &caller, name, module, bytes, begins).await;
     }
     let order = app.host.releases.deploy(name.clone(), module, bytes, begins).await;
     drop(place);
@@ -62,8 +62,15 @@ pub async fn deploy(
 }
 
 /// What deploying these bytes would come to. Nothing is done.
-async fn plan(app: &App, caller: &Caller, name: String, module: String, bytes: Vec<u8>) -> Result<Response, Problem> {
-    let planned = app.host.releases.plan(name.clone(), module.clone(), bytes).await;
+async fn plan(
+    app: &App,
+    caller: &Caller,
+    name: String,
+    module: String,
+    bytes: Vec<u8>,
+    begins: Option<Beginning>,
+) -> Result<Response, Problem> {
+    let planned = app.host.releases.plan(name.clone(), module, bytes, begins).await;
     let planned = planned.map_err(|error| taken(app, error))?;
     let plan = planned.map_err(|error| refused(error.code(), error.to_string()))?;
     let component = app.host.releases.get(&name).filter(|component| !component.removed);

@@ -161,21 +161,35 @@ impl AsOf {
         {
             return Found::UnderWay(build, Arc::clone(reached));
         }
-        let reached = Reached::default();
-        let fold = Fold {
-            parts: Arc::clone(&self.parts),
-            places: Arc::clone(&self.places),
-            shelf: Arc::clone(&self.shelf),
-            key: key.clone(),
-            record,
-            plugin,
-            reached: Arc::clone(&reached),
+        let fold = self.fold(key.clone(), record, plugin);
+        let reached = Arc::clone(&fold.reached);
+        let (kept, room, finished) = (Arc::clone(&self.shelf), self.parts.config.as_of.stores, key.clone());
+        let build = async move {
+            let store = fold.within_its_time().await?;
+            let no_room = lock(&kept).put(finished, store.clone(), room);
+            // Their files are removed now that the lock is free again.
+            drop(no_room);
+            Ok(store)
         };
-        let build = fold.within_its_time().boxed().shared();
+        let build = build.boxed().shared();
         if let Some(weak) = build.downgrade() {
             shelf.under_way.push((key, Arc::clone(&reached), weak));
         }
         Found::UnderWay(build, reached)
+    }
+
+    fn fold(&self, key: Key, record: Record, plugin: Plugin) -> Fold {
+        let (parts, places) = (Arc::clone(&self.parts), Arc::clone(&self.places));
+        Fold { parts, places, key, record, plugin, reached: Reached::default() }
+    }
+
+    /// A store folded up to this position by the terms of a release that is not there, for the one who asks.
+    ///
+    /// # Errors
+    /// As of [`Refusal`].
+    pub(super) async fn rehearse(&self, record: Record, plugin: Plugin, position: u64) -> Result<Store, Refusal> {
+        let key = Key { component: plugin.manifest().name.clone(), release: record.release, position };
+        self.fold(key, record, plugin).within_its_time().await
     }
 }
 
@@ -223,7 +237,6 @@ fn failed(key: &Key, error: &dyn Display) -> Refusal {
 struct Fold {
     parts: Arc<Parts>,
     places: Arc<Semaphore>,
-    shelf: Arc<Mutex<Shelf>>,
     key: Key,
     record: Record,
     plugin: Plugin,
@@ -237,7 +250,7 @@ impl Fold {
     }
 
     async fn run(self) -> Result<Store, Refusal> {
-        let Self { parts, places, shelf, key, record, plugin, reached } = self;
+        let Self { parts, places, key, record, plugin, reached } = self;
         let limit = parts.config.as_of.events;
         let filter = consumed(plugin.manifest(), &record.module);
         let counted = count(&parts.log, &filter, key.position, limit).await;
@@ -257,11 +270,7 @@ impl Fold {
         let started = started.await.map_err(|error| failed(&key, &error))?;
         let folding = started.map_err(|error| failed(&key, &error))?;
         let _ = reached.set(folding.scratch.serving.store.watch_progress());
-        let store = folding.up_to(key.position).await?;
-        let no_room = lock(&shelf).put(key, store.clone(), parts.config.as_of.stores);
-        // Their files are removed now that the lock is free again.
-        drop(no_room);
-        Ok(store)
+        folding.up_to(key.position).await
     }
 }
 

@@ -124,9 +124,9 @@ impl Steward {
 
     /// Notes what is to be expected of a release, to be recorded with its next step.
     fn keep_plan(&mut self, name: &str, record: &Record, weighed: &Weighed) {
-        let Record { module, release, limits, .. } = record;
+        let Record { module, release, limits, begins, .. } = record;
         let (known, supersedes) = (Known::Nothing, None);
-        let wanted = plan::Wanted { name, module, release: *release, limits, known, supersedes };
+        let wanted = plan::Wanted { name, module, release: *release, limits, known, supersedes, begins: *begins };
         let plan = Arc::new(self.draft(&wanted, weighed));
         if let Some(record) = self.release_mut(name, *release) {
             record.plan = Some(plan);

@@ -200,6 +200,32 @@ pub struct Step {
 }
 
 impl Record {
+    /// A release of which nothing is known yet but what it is to be made of.
+    pub(super) fn received(release: u64, module: String, digest: String, limits: Limits) -> Self {
+        Self {
+            release,
+            version: String::new(),
+            module,
+            digest,
+            limits,
+            upcasters: Vec::new(),
+            // Its component says once it is checked.
+            ruling: Ruling { policy: Policy::Auto, by: By::Manifest },
+            begins: None,
+            plan: None,
+            difference: None,
+            proof: None,
+            state: State::Received,
+            code: String::new(),
+            reason: String::new(),
+            internal_to: None,
+            discarded: BTreeSet::new(),
+            steps: Vec::new(),
+            uploaded: false,
+            boot: String::new(),
+        }
+    }
+
     /// The step by which it ceased to serve, if it did.
     #[must_use]
     pub fn displaced(&self) -> Option<&Step> {

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::component::{Checked, RejectError};
-use super::control::{self, By, Figures, Paused, Record, Ruling, Step};
+use super::control::{self, Figures, Paused, Record, Step};
 use super::folder::{self, Seen, file_of};
 use super::machine::{Event, State};
 use super::releases::{Component, Taken};
@@ -290,27 +290,13 @@ impl Steward {
             figures: Figures::from_iter([("bytes".to_owned(), bytes.into())]),
             at_us: control::now_us(),
         };
+        let release = component.releases.first().map_or(0, |newest| newest.release) + 1;
         Record {
-            release: component.releases.first().map_or(0, |newest| newest.release) + 1,
-            version: String::new(),
-            module: module.to_owned(),
-            digest,
-            limits: self.parts.limits(),
-            upcasters: Vec::new(),
-            // Its component says once it is checked.
-            ruling: Ruling { policy: Policy::Auto, by: By::Manifest },
-            begins: None,
-            plan: None,
-            difference: None,
-            proof: None,
-            state: State::Received,
-            code: String::new(),
             reason,
-            internal_to: None,
-            discarded: BTreeSet::new(),
             steps: vec![first],
             uploaded: origin == Origin::Uploaded,
             boot: self.boot.clone(),
+            ..Record::received(release, module.to_owned(), digest, self.parts.limits())
         }
     }
 

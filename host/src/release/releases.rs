@@ -6,7 +6,7 @@ use super::folder::{self, Folder};
 use super::machine::State;
 use super::night;
 use super::offer::{Offer, Origin};
-use super::plan::{Plan, weigh};
+use super::plan::{Plan, rehearse, weigh};
 use super::process::Fired;
 use super::proof::{Proof, Prover};
 use super::scratch::Scratch;
@@ -17,7 +17,7 @@ use super::{Error, RejectError, control::Control};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::plugin::manifest::Beginning;
-use crate::plugin::{Engine, Upcaster};
+use crate::plugin::{Engine, Loaded, Upcaster};
 use crate::process::Means;
 use crate::projector::Projector;
 use crate::store::Store;
@@ -362,26 +362,43 @@ impl Releases {
         self.say(|answer| Message::Offer(Box::new(offer), answer)).await
     }
 
-    /// What deploying these bytes would come to; nothing is done. The inner error is why they would be refused.
+    /// What deploying these bytes would come to; nothing is done. A process manager is told what of the history it reacts to if it is the
+    /// first one of it. The inner error is why they would be refused.
     ///
     /// # Errors
     /// The host is being stopped.
-    pub async fn plan(&self, name: String, module: String, bytes: Vec<u8>) -> Result<Result<Plan, RejectError>, Error> {
+    pub async fn plan(
+        &self,
+        name: String,
+        module: String,
+        bytes: Vec<u8>,
+        begins: Option<Beginning>,
+    ) -> Result<Result<Plan, RejectError>, Error> {
         let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Error::Closed)?;
         let parts = Arc::clone(&self.parts);
         let weighing = tokio::task::spawn_blocking(move || {
             // Also where nobody waits for it any more, it is its turn until it ends.
             let _turn = turn;
             let weighed = weigh(&parts, &name, &module, &bytes, &parts.config.plugin);
-            Planned { digest: blake3::hash(&bytes).to_hex().to_string(), name, module, weighed }
+            Planned { digest: blake3::hash(&bytes).to_hex().to_string(), name, module, begins, weighed }
         });
         let planned = match weighing.await {
             Ok(planned) => planned,
             Err(error) => return Ok(Err(RejectError::Start(error.to_string()))),
         };
+        let plugin = match planned.weighed.as_ref().map(|weighed| &weighed.checked.component) {
+            Ok(Loaded::Plugin(plugin)) => Some(plugin.clone()),
+            _ => None,
+        };
         let (answer, answered) = oneshot::channel();
         self.inbox.send(Message::Plan(Box::new(planned), answer)).await.map_err(|_| Error::Closed)?;
-        answered.await.map_err(|_| Error::Closed)
+        let mut plan = answered.await.map_err(|_| Error::Closed)?;
+        if let (Ok(plan), Some(plugin)) = (&mut plan, plugin) {
+            let component = self.get(&plan.name).filter(|component| !component.removed);
+            let live = component.and_then(|component| component.live.clone());
+            rehearse(plan, plugin, live, &self.parts, &self.as_of).await;
+        }
+        Ok(plan)
     }
 
     /// Asks something of a component.

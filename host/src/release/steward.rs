@@ -12,6 +12,7 @@ use super::releases::{Ask, Board, Component, Taken};
 use super::review::Reviewed;
 use super::serving::{Parts, Serving};
 use super::verify::Difference;
+use crate::plugin::manifest::Beginning;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub(super) enum Message {
 pub(super) struct Planned {
     pub(super) name: String,
     pub(super) module: String,
+    pub(super) begins: Option<Beginning>,
     pub(super) digest: String,
     pub(super) weighed: Result<Weighed, RejectError>,
 }
@@ -166,8 +168,8 @@ impl Steward {
                     }
                 }
                 Message::Plan(planned, answer) => {
-                    let Planned { name, module, digest, weighed } = *planned;
-                    let _ = answer.send(self.plan(&name, &module, weighed));
+                    let Planned { name, module, begins, digest, weighed } = *planned;
+                    let _ = answer.send(self.plan(&name, &module, begins, weighed));
                     self.forget_unneeded(&digest);
                 }
                 Message::Look(name, release) => {

@@ -28,6 +28,8 @@ pub(in crate::release) struct Wanted<'a> {
     pub(in crate::release) known: Known,
     /// What makes room for it.
     pub(in crate::release) supersedes: Option<u64>,
+    /// To what of the history it reacts, where its deployment says.
+    pub(in crate::release) begins: Option<Beginning>,
 }
 
 impl Steward {
@@ -36,6 +38,7 @@ impl Steward {
         &self,
         name: &str,
         module: &str,
+        begins: Option<Beginning>,
         weighed: Result<Weighed, RejectError>,
     ) -> Result<Plan, RejectError> {
         // As where they are deployed: in this order.
@@ -53,6 +56,7 @@ impl Steward {
             limits: &self.parts.limits(),
             supersedes: on_its_way.filter(|_| !matches!(known, Known::Candidate(_))),
             known,
+            begins,
         };
         Ok(self.draft(&wanted, &weighed))
     }
@@ -287,13 +291,15 @@ fn of_process(
         let is_new = |product: &&Product| others.iter().all(|other| other.event_type != product.event_type);
         of.iter().filter(is_new).cloned().collect()
     };
-    let begins = component.and_then(|component| component.release(wanted.release)?.begins).or(process.begins);
+    let begins = wanted.begins.or(process.begins);
     ProcessManager {
         projection,
         produces_newly: only(after, before),
         produces_no_longer: only(before, after),
         begins: begins.filter(|_| live.is_none()),
         acts_behind: live.map(|live| live.store.progress().applied),
+        replay: None,
+        not_replayed: None,
     }
 }
 

@@ -10,16 +10,19 @@
 //! * `manifests`: how two manifests differ, in words
 //! * `measured`: how fast builds were
 //! * `draft`: the plan, made of what is known
+//! * `rehearse`: what a process manager would have done about the history
 //! * `told`: what of it is for whom
 
 mod draft;
 mod manifests;
 mod measured;
+mod rehearse;
 mod told;
 mod weigh;
 
 pub(super) use draft::Wanted;
 pub use measured::{FOLDED, FOLDED_PUBLIC};
+pub(super) use rehearse::rehearse;
 pub use told::Listener;
 pub(super) use weigh::{Weighed, weigh};
 
@@ -28,6 +31,7 @@ use super::surface::SurfaceDifference;
 use super::upcasters::Feeds;
 use crate::plugin::manifest::{Beginning, Product, Step, Subscription};
 use crate::plugin::{OnFailure, Sequence, Visibility};
+use crate::process::Replay;
 use serde::{Deserialize, Serialize};
 
 /// What is to be expected of a release.
@@ -138,6 +142,12 @@ pub struct ProcessManager {
     /// The position from which on it acts at the earliest: what follows from events before was another release's to do. `None` where it is
     /// the first one.
     pub acts_behind: Option<u64>,
+    /// What it would have done until now, beside what was done; `None` where that was not asked, or nothing is built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+    /// Why that is not known, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_replayed: Option<String>,
 }
 
 /// What the release of an upcaster changes.
