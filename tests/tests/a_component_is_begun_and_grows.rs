@@ -82,7 +82,7 @@ fn a_process_manager_is_begun_passes_its_tests_and_is_a_component() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let made = new_of("process-manager", folder.path(), "timer");
     let said = String::from_utf8_lossy(&made.stdout).into_owned();
-    assert!(said.contains("made the process manager `timer`") && !said.contains("laterna test"), "{said}");
+    assert!(said.contains("made the process manager `timer`") && said.contains("  laterna test "), "{said}");
     let crate_ = folder.path().join("timer");
     let code = read(&crate_.join("src/lib.rs"));
     assert!(code.contains("impl ProcessManager for TimerManager {") && !code.contains("{{"), "{code}");
@@ -95,6 +95,12 @@ fn a_process_manager_is_begun_passes_its_tests_and_is_a_component() {
         .env("CARGO_TARGET_DIR", authors_target().with_file_name("authors-natively"))
         .output()
         .expect("cargo runs");
+    let told = Command::new(binary())
+        .arg("test")
+        .current_dir(&crate_)
+        .env("CARGO_TARGET_DIR", authors_target())
+        .output()
+        .expect("laterna runs");
     let out = folder.path().join("out");
     let built = Command::new(binary())
         .args(["build".as_ref(), crate_.as_os_str(), "--out".as_ref(), out.as_os_str()])
@@ -105,6 +111,8 @@ fn a_process_manager_is_begun_passes_its_tests_and_is_a_component() {
     let said = String::from_utf8_lossy(&tested.stdout).into_owned();
     assert!(tested.status.success() && said.contains("2 passed"), "{said}{}", String::from_utf8_lossy(&tested.stderr));
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success() && said.contains("2 scenarios"), "{said}{}", String::from_utf8_lossy(&told.stderr));
     let checked = laterna(["check".as_ref(), out.join("timer.wasm").as_os_str()]);
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.status.success() && said.contains("consumes  OrderPlaced, OrderPaid"), "{checked:?}");

@@ -510,10 +510,7 @@ fn what_a_process_manager_would_have_done_is_told_before_it_is_built() {
     // when: it is to react to all of it, then it is told how much it does; and when to nothing of it, what it leaves
     let done = online_retail_reference()["process_manager"]["commands"].as_array().map_or(0, Vec::len);
     let told = planned("start", &server);
-    assert!(
-        told.contains(&format!("\nabout the history up to position 2000, it does {done} effects\n")),
-        "{told}"
-    );
+    assert!(told.contains(&format!("\nabout the history up to position 2000, it does {done} effects\n")), "{told}");
     let told = planned("now", &server);
     for line in ["up to position 2000, 0 effects were done", "not done, and now it would be, 10 of "] {
         assert!(told.contains(line), "{line} in {told}");

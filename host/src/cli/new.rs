@@ -31,7 +31,7 @@ struct Kind {
     suffix: &'static str,
     /// Its files, besides those of any.
     files: &'static [(&'static str, &'static str)],
-    /// It has scenarios, and runs over SQLite.
+    /// It runs over SQLite.
     is_projection: bool,
 }
 
@@ -54,6 +54,14 @@ const PROCESS_MANAGER: Kind = Kind {
     suffix: "Manager",
     files: &[
         ("src/lib.rs", include_str!("../../templates/process-manager/src/lib.rs")),
+        (
+            "scenarios/who_does_not_pay_is_reminded.yaml",
+            include_str!("../../templates/process-manager/scenarios/who_does_not_pay_is_reminded.yaml"),
+        ),
+        (
+            "scenarios/who_pays_is_reminded_no_more.yaml",
+            include_str!("../../templates/process-manager/scenarios/who_pays_is_reminded_no_more.yaml"),
+        ),
         ("README.md", include_str!("../../templates/process-manager/README.md")),
     ],
     is_projection: false,
@@ -70,7 +78,7 @@ pub struct New {
 enum What {
     /// A crate that folds events into a read model, with a scenario that passes
     Projection(Component),
-    /// A crate that reacts to events with events and timers, with a test that passes
+    /// A crate that reacts to events with events and timers, with scenarios that pass
     ProcessManager(Component),
 }
 
@@ -122,20 +130,18 @@ impl Component {
         for (file, template) in FILES.iter().chain(kind.files) {
             write(&folder.join(file), fill(template).as_bytes())?;
         }
-        if kind.is_projection {
-            let schema = format!("{:#}\n", crate::scenario::json_schema());
-            write(&folder.join("scenarios/scenario.schema.json"), schema.as_bytes())?;
-        }
+        let schema = format!("{:#}\n", crate::scenario::json_schema());
+        write(&folder.join("scenarios/scenario.schema.json"), schema.as_bytes())?;
         let shown = if self.path == Path::new(".") { name.into() } else { self.path.join(name) };
         println!("made the {} `{name}` in {}/\n\nNext:", kind.name, shown.display());
         let enter = format!("cd {}", shown.display());
         let commands = [
             (enter.as_str(), ""),
-            ("laterna test", "run its scenario, without a host"),
+            ("laterna test", "run its scenarios, without a host"),
             ("cargo test", "run its code natively"),
             ("laterna build --watch --out DATA/components", "build it and drop it into a host on each save"),
         ];
-        for (command, what) in commands.iter().filter(|(command, _)| kind.is_projection || *command != "laterna test") {
+        for (command, what) in commands {
             println!("{}", format!("  {command:<46}{what}").trim_end());
         }
         Ok(())
