@@ -57,6 +57,17 @@ pub fn team(rng: &mut Rng, team: u64) -> Told {
     }
 }
 
+/// An order is placed, to be paid by some day of the next years, or its time is another: the workload of `order-payment`. A subject is an
+/// order, and each has a timer.
+pub fn order(rng: &mut Rng, order: u64) -> Told {
+    let (year, month, day) = (rng.u32(2030..2040), rng.u32(1..=12), rng.u32(1..=28));
+    Told {
+        event_type: "OrderPlaced",
+        stream: format!("order-{order}"),
+        data: format!(r#"{{"order_id":"{order}","pay_by":"{year}-{month:02}-{day:02}T00:00:00Z"}}"#),
+    }
+}
+
 /// Teams of a festival.
 pub const TEAMS: u64 = 50;
 

@@ -67,6 +67,8 @@ pub struct Reactions {
     pub in_batches: Measured,
     /// Fifty names by which an instance is found (`festival-cleanup`), as many names as there are customers; one by one.
     pub associations: Measured,
+    /// One timer for each instance, set anew by each event (`order-payment`); one by one.
+    pub timers: Measured,
 }
 
 /// Where the process managers lie that are measured.
@@ -76,6 +78,8 @@ pub struct Processes {
     pub loyalty: PathBuf,
     /// The one with fifty names for each instance.
     pub festival_cleanup: PathBuf,
+    /// The one with a timer for each instance.
+    pub order_payment: PathBuf,
 }
 
 /// Where the components of the two styles lie.
@@ -173,6 +177,7 @@ pub fn reactions(
         one_by_one: beside(&processes.loyalty, reactions::purchase, 1)?,
         in_batches: beside(&processes.loyalty, reactions::purchase, BATCH)?,
         associations: beside(&processes.festival_cleanup, reactions::team, 1)?,
+        timers: beside(&processes.order_payment, reactions::order, 1)?,
     })
 }
 

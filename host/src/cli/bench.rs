@@ -13,6 +13,9 @@ const PLAIN_SQL: &str = "projections/orders-sql";
 /// Process managers, in the repository.
 const LOYALTY: &str = "projections/loyalty";
 const FESTIVAL_CLEANUP: &str = "projections/festival-cleanup";
+const ORDER_PAYMENT: &str = "projections/order-payment";
+
+const PROCESSES: [&str; 3] = [LOYALTY, FESTIVAL_CLEANUP, ORDER_PAYMENT];
 
 /// Instances that reactions with many are measured beside.
 const FEW: u64 = 1_000;
@@ -108,7 +111,7 @@ impl Bench {
             let events = self.events.div_ceil(REACTED_PART);
             let many = self.instances;
             says(&format!(
-                "reacting to {events} events with {FEW} and {many} instances, {} rounds of two arms, three times",
+                "reacting to {events} events with {FEW} and {many} instances, {} rounds of two arms, four times",
                 self.rounds
             ));
             report.reactions = Some(suite::reactions(scratch, &processes, (FEW, many), events, self.rounds)?);
@@ -121,14 +124,19 @@ impl Bench {
             Some(folder) => folder.clone(),
             None => {
                 in_repository(LOYALTY)?;
-                build::build(&[LOYALTY.into(), FESTIVAL_CLEANUP.into()], Path::new("target/components"), None)?;
+                let crates = PROCESSES.map(PathBuf::from);
+                build::build(&crates, Path::new("target/components"), None)?;
                 "target/components".into()
             }
         };
-        let processes =
-            Processes { loyalty: folder.join("loyalty.wasm"), festival_cleanup: folder.join("festival-cleanup.wasm") };
-        is_there(&processes.loyalty, &folder, [LOYALTY, FESTIVAL_CLEANUP])?;
-        is_there(&processes.festival_cleanup, &folder, [LOYALTY, FESTIVAL_CLEANUP])?;
+        let processes = Processes {
+            loyalty: folder.join("loyalty.wasm"),
+            festival_cleanup: folder.join("festival-cleanup.wasm"),
+            order_payment: folder.join("order-payment.wasm"),
+        };
+        for file in [&processes.loyalty, &processes.festival_cleanup, &processes.order_payment] {
+            is_there(file, &folder, &PROCESSES)?;
+        }
         Ok(processes)
     }
 
@@ -144,8 +152,8 @@ impl Bench {
 
 fn in_folder(folder: &Path) -> Result<Components, Failure> {
     let components = Components { tables: folder.join("orders.wasm"), plain_sql: folder.join("orders-sql.wasm") };
-    is_there(&components.tables, folder, [TABLES, PLAIN_SQL])?;
-    is_there(&components.plain_sql, folder, [TABLES, PLAIN_SQL])?;
+    is_there(&components.tables, folder, &[TABLES, PLAIN_SQL])?;
+    is_there(&components.plain_sql, folder, &[TABLES, PLAIN_SQL])?;
     Ok(components)
 }
 
@@ -156,12 +164,12 @@ fn in_repository(folder: &str) -> Result<(), Failure> {
     Err(format!("{folder} is not here: run this in the root of Laterna's repository, or say --components DIR").into())
 }
 
-fn is_there(file: &Path, folder: &Path, [one, other]: [&str; 2]) -> Result<(), Failure> {
+fn is_there(file: &Path, folder: &Path, crates: &[&str]) -> Result<(), Failure> {
     if file.is_file() {
         return Ok(());
     }
     let (file, folder) = (file.display(), folder.display());
-    Err(format!("{file} is not there: laterna build {one} {other} --out {folder}").into())
+    Err(format!("{file} is not there: laterna build {} --out {folder}", crates.join(" ")).into())
 }
 
 fn print(report: &Report) {
@@ -186,10 +194,11 @@ fn print(report: &Report) {
         line(&format!("{what}, beside SQLite's own group commit"), durable);
     }
     if let Some(reactions) = &report.reactions {
-        let Reactions { events, few, many, one_by_one, in_batches, associations } = reactions;
+        let Reactions { events, few, many, one_by_one, in_batches, associations, timers } = reactions;
         let what = format!("reactions to {events} events, one by one, with {many}");
         line(&format!("{what} instances, beside those with {few}"), one_by_one);
         line(&format!("the same in batches, with {many} instances, beside those with {few}"), in_batches);
         line(&format!("{what} names by which instances are found, beside those with {few}"), associations);
+        line(&format!("{what} timers that wait, beside those with {few}"), timers);
     }
 }
