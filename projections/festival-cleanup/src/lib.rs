@@ -4,7 +4,11 @@
 //! `TeamDeleted {team_id}`, which says nothing of a festival, reaches the one that the team belongs to, and `TeamMoved` both the one that
 //! the team leaves and the one that it comes to. That a festival was deleted is never forgotten: a team that is made for it or moves in
 //! later is deleted, too.
+//!
+//! A team may move on before its deletion is in the log, to another festival that is deleted, say. So a deletion takes for granted that the
+//! team's stream is as it was when the festival heard of the team: otherwise the log refuses it, and who has the team by then deletes it.
 
+use laterna_sdk::Refused;
 use laterna_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,13 +34,22 @@ enum Effect<'a> {
 #[derive(Default, Serialize, Deserialize)]
 pub struct Festival {
     is_deleted: bool,
-    /// Its teams, and whether their deletion was asked for.
-    teams: BTreeMap<String, Once>,
+    teams: BTreeMap<String, Team>,
+}
+
+/// What a festival knows of a team of its own.
+#[derive(Default, Serialize, Deserialize)]
+struct Team {
+    /// The revision of the team's stream by which it came; `None` where that was told elsewhere.
+    came: Option<u64>,
+    /// Its deletion was asked for.
+    deleted: Once,
 }
 
 impl Festival {
-    fn welcome(&mut self, team_id: &str) -> Vec<Action> {
-        self.teams.entry(team_id.to_owned()).or_default();
+    fn welcome(&mut self, team_id: &str, event: &Event<'_>) -> Vec<Action> {
+        let came = (event.stream() == team(team_id)).then(|| event.revision());
+        self.teams.entry(team_id.to_owned()).or_default().came = came;
         vec![Action::associate(team(team_id))]
     }
 
@@ -47,10 +60,27 @@ impl Festival {
 
     /// Deletes the teams of a festival that is deleted, each once.
     fn clean_up(&mut self) -> Vec<Action> {
-        let delete = |team_id: &String| Action::append(team(team_id), &Effect::TeamDeleted { team_id });
         let teams = self.teams.iter_mut();
-        teams.filter_map(|(team_id, deleted)| deleted.when(self.is_deleted).then(|| delete(team_id))).collect()
+        let delete = |(team_id, team): (&String, &mut Team)| {
+            let expected = team.came.map_or(Expected::Any, Expected::Revision);
+            team.deleted.when(self.is_deleted).then(|| delete(team_id, expected))
+        };
+        teams.filter_map(delete).collect()
     }
+
+    /// Deletes a team once more whose stream was not as it was taken to be, if it is still here: by now all is known that stands in it.
+    fn insist(&mut self, refused: &Refused) -> Vec<Action> {
+        let is_here = |team_id: &&str| self.teams.contains_key(*team_id);
+        match refused.effect.data["team_id"].as_str().filter(is_here) {
+            Some(team_id) if refused.code == "wrong-expected-revision" => vec![delete(team_id, Expected::Any)],
+            // Only a team whose stream is closed cannot be deleted, and that one is gone already.
+            _ => vec![],
+        }
+    }
+}
+
+fn delete(team_id: &str, expected: Expected) -> Action {
+    laterna_sdk::Effect::new(team(team_id), &Effect::TeamDeleted { team_id }).expected(expected).into()
 }
 
 impl ProcessManager for FestivalCleanup {
@@ -81,18 +111,21 @@ impl ProcessManager for FestivalCleanup {
     }
 
     fn react(state: &mut Festival, turn: &Turn<'_, Fact>) -> Result<Vec<Action>> {
-        let mut actions = match turn.event() {
-            Some(Fact::FestivalDeleted { .. }) => {
+        let event = match turn.happened() {
+            Happened::Event(event) => event,
+            Happened::Refused(refused) => return Ok(state.insist(refused)),
+            Happened::Fired(_) => return Ok(vec![]),
+        };
+        let mut actions = match event {
+            Fact::FestivalDeleted { .. } => {
                 state.is_deleted = true;
                 vec![]
             }
-            Some(Fact::TeamCreated { team_id, .. }) => state.welcome(team_id),
-            Some(Fact::TeamMoved { team_id, festival_id }) if turn.instance() == festival(festival_id) => {
-                state.welcome(team_id)
+            Fact::TeamCreated { team_id, .. } => state.welcome(team_id, turn.raw()),
+            Fact::TeamMoved { team_id, festival_id } if turn.instance() == festival(festival_id) => {
+                state.welcome(team_id, turn.raw())
             }
-            Some(Fact::TeamMoved { team_id, .. } | Fact::TeamDeleted { team_id }) => state.part_with(team_id),
-            // Only a team whose stream is closed cannot be deleted, and that one is gone already.
-            None => vec![],
+            Fact::TeamMoved { team_id, .. } | Fact::TeamDeleted { team_id } => state.part_with(team_id),
         };
         actions.extend(state.clean_up());
         Ok(actions)
