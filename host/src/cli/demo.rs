@@ -11,10 +11,10 @@ use std::time::Duration;
 /// The first 2,000 events of a real shop's year.
 const EVENTS: &str = "projections/retail/sample/online_retail.sample2000.events.jsonl";
 
-/// What folds them.
-const COMPONENT: &str = "projections/retail";
+/// What folds them, and what reacts to them.
+const COMPONENTS: [&str; 2] = ["projections/retail", "projections/loyalty"];
 
-/// Build the shop's component, import real purchases, and serve what they make of them
+/// Build the shop's components, import real purchases, and serve what they make of them
 #[derive(clap::Args)]
 pub struct Demo {
     /// The data directory; made where it is not there
@@ -29,9 +29,9 @@ impl Demo {
         if !Path::new(EVENTS).is_file() {
             return Err(format!("{EVENTS} is not here: run the demo in the root of Laterna's repository").into());
         }
-        eprintln!("building the component …");
+        eprintln!("building the components …");
         let data = DataDir::open(&self.data)?;
-        build::build(&[COMPONENT.into()], &data.components(), None)?;
+        build::build(&COMPONENTS.map(PathBuf::from), &data.components(), None)?;
         serve::serve(&self.data, self.settings, move |address| try_it(&data, &address))
     }
 }
@@ -53,12 +53,20 @@ fn try_it(data: &DataDir, address: &SocketAddr) -> Result<(), Failure> {
         "Its three best customers:\n\n{}",
         super::show::rows(top.body["rows"].as_array().map_or(&[], Vec::as_slice))
     );
+    let loyal = client.get(&format!(
+        "/processes/loyalty/instances?state.net_mils=gte.1000000&limit=1&count=true&fresh=true&timeout={wait}"
+    ))?;
+    println!(
+        "\n`loyalty` reacts to them: {} customers bought for a thousand pounds by now, and each time that was told once.",
+        loyal.body["count"]
+    );
     println!("\nTry, in another terminal:\n");
     for path in [
         "/projections/retail",
         "/projections/retail/tables/products?order=placed_mils.desc&limit=5",
         "/projections/retail/tables/customers?country=eq.France",
         "/projections/retail/queries/share?country=France",
+        "/processes/loyalty/instances?state.net_mils=gte.10000000",
         "/events?after=1990",
     ] {
         println!("  curl '{base}{path}'");
