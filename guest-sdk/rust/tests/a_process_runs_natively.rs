@@ -20,6 +20,7 @@ enum Told {
     Heed { name: String },
     SetTimer { instance: String, hours: u64, every_hours: Option<u64> },
     DropTimer { instance: String },
+    Restless { instance: String },
     Write { instance: String, stream: String, is_first: bool },
     Lie { instance: String },
     Leave { instance: String },
@@ -41,7 +42,7 @@ impl ProcessManager for Obedient {
     type State = Heard;
 
     fn manifest() -> ProcessManifest {
-        ["Begin", "Hear", "Hark", "Heed", "SetTimer", "DropTimer", "Write", "Lie", "Leave", "Echoed"]
+        ["Begin", "Hear", "Hark", "Heed", "SetTimer", "DropTimer", "Restless", "Write", "Lie", "Leave", "Echoed"]
             .iter()
             .fold(ProcessManifest::new("obedient-one", "1.0.0"), |manifest, told| manifest.consume_type(told, "obeys"))
             .produce("Written", "it was told to write")
@@ -55,6 +56,7 @@ impl ProcessManager for Obedient {
             Told::Hark { name } | Told::Heed { name } => vec![Key::finds("ann"), Key::finds(name)],
             Told::SetTimer { instance, .. }
             | Told::DropTimer { instance }
+            | Told::Restless { instance }
             | Told::Write { instance, .. }
             | Told::Lie { instance }
             | Told::Leave { instance } => vec![Key::finds(instance)],
@@ -77,6 +79,11 @@ impl ProcessManager for Obedient {
                 vec![every_hours.iter().fold(timer, |timer, every| timer.every(hours(every))).into()]
             }
             Happened::Event(Told::DropTimer { .. }) => vec![Action::cancel("t")],
+            Happened::Event(Told::Restless { .. }) => vec![Action::after("restless", Duration::ZERO)],
+            Happened::Fired(fired) if fired.timer == "restless" => {
+                heard.0.push(turn.raw().revision().to_string());
+                vec![Action::after("restless", Duration::ZERO)]
+            }
             Happened::Event(Told::Write { stream, is_first, .. }) => {
                 let expected = if *is_first { Expected::NoStream } else { Expected::Any };
                 let written = Done::Written { by: turn.instance().to_owned() };
@@ -159,6 +166,16 @@ fn timers_fire_when_they_are_due_and_again_each_time() -> Result<()> {
     process.advance(10 * HOUR)?;
     let due = ["t due at 2026-01-01T02:00:00Z, 1, 0 missed", "t due at 2026-01-01T03:00:00Z, 2, 0 missed"];
     assert_eq!(process.state("ann"), Some(json!(due)));
+    Ok(())
+}
+
+#[test]
+fn a_timer_that_sets_itself_anew_waits_for_a_second() -> Result<()> {
+    let mut process = begun(&["ann"])?;
+    process.give([told("Restless", json!({ "instance": "ann" }))])?;
+    process.advance(Duration::from_secs(3))?;
+    // The revisions of what it was told, all in one stream.
+    assert_eq!(process.state("ann"), Some(json!(["0", "1", "2", "3"])));
     Ok(())
 }
 

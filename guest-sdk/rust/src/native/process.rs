@@ -14,6 +14,16 @@ use std::time::Duration;
 /// How often a process may react to its own effects and timers before it is taken for one that never rests.
 const UNREST_MAX: usize = 10_000;
 
+const SECOND_US: i64 = 1_000_000;
+
+/// When an event was recorded, in microseconds since 1970, and before when no timer is due that is set about it: what follows from what the host
+/// tells waits for a second, or a timer that sets itself anew would fire without end.
+#[derive(Clone, Copy)]
+struct When {
+    recorded_at_us: i64,
+    earliest_us: i64,
+}
+
 /// A process manager with a log and a clock of its own: events are given, time advances, and what it does is seen.
 ///
 /// ```
@@ -70,7 +80,8 @@ const UNREST_MAX: usize = 10_000;
 pub struct Process<P> {
     manifest: wit::Manifest,
     /// What is in the log, and was not reacted to yet.
-    unread: VecDeque<NewEvent>,
+    /// Each with its revision.
+    unread: VecDeque<(NewEvent, u64)>,
     /// The position of the last event that was reacted to.
     position: u64,
     /// The next revision of each stream.
@@ -256,15 +267,16 @@ impl<P: ProcessManager> Process<P> {
     }
 
     fn append(&mut self, event: NewEvent) {
-        *self.revisions.entry(event.stream.clone()).or_default() += 1;
-        self.unread.push_back(event.recorded_at_us(self.now_us));
+        let next = self.revisions.entry(event.stream.clone()).or_default();
+        self.unread.push_back((event.recorded_at_us(self.now_us), *next));
+        *next += 1;
     }
 
     /// Reacts to what is in the log, then to timers that are due, until there is neither.
     fn settle(&mut self) -> Result<()> {
         for _ in 0..UNREST_MAX.max(self.unread.len() * 2) {
-            if let Some(event) = self.unread.front().cloned() {
-                self.read(&event)?;
+            if let Some((event, revision)) = self.unread.front().cloned() {
+                self.read(&event, revision)?;
                 self.unread.pop_front();
                 self.position += 1;
             } else if !self.fire() {
@@ -304,15 +316,16 @@ impl<P: ProcessManager> Process<P> {
         format!("process:{}-{instance}", self.manifest.name.replace('-', "."))
     }
 
-    fn read(&mut self, event: &NewEvent) -> Result<()> {
+    fn read(&mut self, event: &NewEvent, revision: u64) -> Result<()> {
         let position = self.position + 1;
         let mut bytes = Vec::new();
-        let heads = event.write(position, 0, &mut bytes).to_vec();
+        let heads = event.write(position, revision, &mut bytes).to_vec();
         let batch = || wit::Batch { heads: heads.clone(), bytes: bytes.clone() };
         let failed = |failure: wit::Failure| {
             Error::new(format_args!("it cannot react to the event at position {position}: {}", failure.message))
         };
-        let found = if [FIRED, REFUSED].contains(&event.event_type.as_str()) {
+        let is_told = [FIRED, REFUSED].contains(&event.event_type.as_str());
+        let found = if is_told {
             let instance = event.data["instance"].as_str().unwrap_or_default();
             BTreeSet::from([instance])
                 .into_iter()
@@ -329,9 +342,10 @@ impl<P: ProcessManager> Process<P> {
             found.into_iter().map(|key| wit::Instance { state: self.instances.get(&key).cloned(), key }).collect();
         let turns = (0..).zip(&instances).map(|(instance, _)| wit::Turn { event: 0, instance }).collect();
         let reactions = ExportedProcessManager::<P>::react(batch(), instances.clone(), turns).map_err(failed)?;
+        let recorded_at_us = event.recorded_at_us.unwrap_or(self.now_us);
+        let when = When { recorded_at_us, earliest_us: if is_told { recorded_at_us + SECOND_US } else { i64::MIN } };
         for reaction in reactions {
-            let recorded_at_us = event.recorded_at_us.unwrap_or(self.now_us);
-            self.take(&instances[reaction.turn as usize].key, position, recorded_at_us, reaction)?;
+            self.take(&instances[reaction.turn as usize].key, position, when, reaction)?;
         }
         Ok(())
     }
@@ -346,7 +360,7 @@ impl<P: ProcessManager> Process<P> {
         found
     }
 
-    fn take(&mut self, instance: &str, position: u64, recorded_at_us: i64, reaction: wit::Reaction) -> Result<()> {
+    fn take(&mut self, instance: &str, position: u64, when: When, reaction: wit::Reaction) -> Result<()> {
         self.names.extend(reaction.associate.into_iter().map(|name| (name, instance.to_owned())));
         for name in reaction.dissociate {
             self.names.remove(&(name, instance.to_owned()));
@@ -354,7 +368,7 @@ impl<P: ProcessManager> Process<P> {
         for (ordinal, action) in reaction.actions.into_iter().enumerate() {
             match action {
                 Action::Append(effect) => self.effect(instance, position, ordinal, effect)?,
-                Action::Schedule(timer) => self.schedule(instance, position, recorded_at_us, timer)?,
+                Action::Schedule(timer) => self.schedule(instance, position, when, timer)?,
                 Action::Cancel(timer) => drop(self.timers.remove(&(instance.to_owned(), timer))),
             }
         }
@@ -409,11 +423,12 @@ impl<P: ProcessManager> Process<P> {
         (!is_so).then(refusal)
     }
 
-    fn schedule(&mut self, instance: &str, set_by: u64, recorded_at_us: i64, timer: wit::Timer) -> Result<()> {
+    fn schedule(&mut self, instance: &str, set_by: u64, when: When, timer: wit::Timer) -> Result<()> {
         let due_us = match timer.due {
-            Due::After(after_us) => recorded_at_us.saturating_add(i64::try_from(after_us)?),
+            Due::After(after_us) => when.recorded_at_us.saturating_add(i64::try_from(after_us)?),
             Due::At(at_us) => at_us,
         };
+        let due_us = due_us.max(when.earliest_us);
         let every_us = timer.every.map(i64::try_from).transpose()?;
         let pending = Pending { due_us, every_us, set_by, occurrence: 1 };
         self.timers.insert((instance.to_owned(), timer.name), pending);
