@@ -32,7 +32,7 @@ pub struct Effect {
     pub trigger: u64,
     /// The instance.
     pub instance: String,
-    /// The place among the actions.
+    /// The place among the effects.
     pub ordinal: usize,
     /// What stands in the log.
     pub event: Logged,

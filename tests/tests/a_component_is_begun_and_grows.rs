@@ -112,7 +112,7 @@ fn a_process_manager_is_begun_passes_its_tests_and_is_a_component() {
     assert!(tested.status.success() && said.contains("2 passed"), "{said}{}", String::from_utf8_lossy(&tested.stderr));
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let said = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.status.success() && said.contains("2 scenarios"), "{said}{}", String::from_utf8_lossy(&told.stderr));
+    assert!(told.status.success() && said.contains("3 scenarios"), "{said}{}", String::from_utf8_lossy(&told.stderr));
     let checked = laterna(["check".as_ref(), out.join("timer.wasm").as_os_str()]);
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.status.success() && said.contains("consumes  OrderPlaced, OrderPaid"), "{checked:?}");

@@ -5,6 +5,7 @@ use super::query::{parameter, said};
 use super::show::list;
 use super::timers::every;
 use super::{Failure, Host, show};
+use crate::process::reactor::TOO_DEEP;
 use serde_json::Value;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -144,14 +145,26 @@ fn decided(decision: &Value, shown: &mut String) -> fmt::Result {
         Value::Null => "an event that is not for you".to_owned(),
         event => {
             let [of_type, stream, at] = ["type", "stream", "recorded_at"].map(|member| show::cell(&event[member]));
-            format!("{of_type} in {stream}, {}", show::second(&at))
+            let what = match (&event["timer"], &event["refused"]) {
+                (timer @ Value::Object(_), _) => format!("timer {} fired{}", show::cell(&timer["name"]), missed(timer)),
+                (_, refused @ Value::Object(_)) => {
+                    format!(
+                        "effect {}.{} was refused ({})",
+                        refused["position"],
+                        refused["ordinal"],
+                        show::cell(&refused["code"])
+                    )
+                }
+                _ => format!("{of_type} in {stream}"),
+            };
+            format!("{what}, {}", show::second(&at))
         }
     };
     let ended = if decision["outcome"] == "ended" { "; with it, it ended" } else { "" };
     writeln!(shown, "\n {:>6}  {about}{ended}", position.to_string())?;
     let actions = list(&decision["actions"]);
     for action in actions {
-        writeln!(shown, "         {}", acted(action))?;
+        writeln!(shown, "         {}", acted(action, event["refused"]["code"] == TOO_DEEP))?;
     }
     if actions.is_empty() && decision["outcome"] == "became" {
         writeln!(shown, "         its state changed")?;
@@ -159,15 +172,28 @@ fn decided(decision: &Value, shown: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// An action in a line, and what became of it.
-fn acted(action: &Value) -> String {
+/// How often a timer was due since, and did not fire.
+fn missed(timer: &Value) -> String {
+    match timer["missed"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(1) => " (1 missed)".to_owned(),
+        Some(missed) => format!(" ({missed} missed)"),
+    }
+}
+
+/// An action in a line, and what became of it. What follows from the end of a circle is not done.
+fn acted(action: &Value, is_cut: bool) -> String {
     if let Some(effect) = action.get("append") {
         let [of_type, stream] = ["type", "stream"].map(|member| show::cell(&effect[member]));
         let data = match &effect["data"] {
             Value::Null => String::new(),
             data => format!(" {}", cut(data)),
         };
-        return format!("→ {of_type} to {stream}{data}: {}", became(&action["became"]));
+        let became = match &action["became"] {
+            became if is_cut && became["state"] == "lost" => "not done: or the circle would go on".to_owned(),
+            became => self::became(became),
+        };
+        return format!("→ {of_type} to {stream}{data}: {became}");
     }
     if let Some(timer) = action.get("schedule") {
         let every = match every(&timer["every_us"]).as_str() {

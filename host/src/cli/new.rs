@@ -59,6 +59,10 @@ const PROCESS_MANAGER: Kind = Kind {
             include_str!("../../templates/process-manager/scenarios/who_does_not_pay_is_reminded.yaml"),
         ),
         (
+            "scenarios/what_is_refused_is_set_aside.yaml",
+            include_str!("../../templates/process-manager/scenarios/what_is_refused_is_set_aside.yaml"),
+        ),
+        (
             "scenarios/who_pays_is_reminded_no_more.yaml",
             include_str!("../../templates/process-manager/scenarios/who_pays_is_reminded_no_more.yaml"),
         ),
@@ -120,6 +124,7 @@ impl Component {
             template
                 .replace("{{name}}", name)
                 .replace("{{artifact}}", &name.replace('-', "_"))
+                .replace("{{stream}}", &name.replace('-', "."))
                 .replace("{{type}}", &type_name(name, kind.suffix))
                 // One that stands in another workspace by chance is none of its members.
                 .replace("{{workspace}}", if is_member { "" } else { "\n[workspace]\n" })

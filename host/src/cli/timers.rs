@@ -26,10 +26,12 @@ impl Timers {
         let timers = format!("/processes/{}/timers", segment(&self.process));
         if self.fire_overdue {
             let fired = client.order(&format!("{timers}/fire-overdue"))?;
+            let rests = self.rests(&client)?;
+            let when = if rests.is_empty() { "now".to_owned() } else { format!("once it goes on{rests}") };
             let said = match fired["timers"].as_u64() {
                 Some(0) => format!("no timer of `{}` is overdue", self.process),
-                Some(1) => format!("1 timer of `{}` that was overdue fires now", self.process),
-                _ => format!("{} timers of `{}` that were overdue fire now", fired["timers"], self.process),
+                Some(1) => format!("1 timer of `{}` that was overdue fires {when}", self.process),
+                _ => format!("{} timers of `{}` that were overdue fire {when}", fired["timers"], self.process),
             };
             return super::deploy::told(&fired, self.host.json, &said);
         }
@@ -57,7 +59,19 @@ impl Timers {
             say!("due next{}", of(&next));
             say!("{}", table(&next));
         }
+        let rests = self.rests(&client)?;
+        if !rests.is_empty() {
+            say!("\nNone of them fires now{rests}");
+        }
         Ok(())
+    }
+
+    /// What is to be said where no timer fires.
+    fn rests(&self, client: &Client) -> Result<String, Failure> {
+        let process = client.get(&format!("/processes/{}", segment(&self.process)))?.body;
+        let (status, name) = (show::cell(&process["live"]["status"]), &self.process);
+        let rests = process["timers"]["status"] == "resting";
+        Ok(if rests { format!(": `{name}` is {status}; `laterna status {name}` says why") } else { String::new() })
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Put {
     pub position: u64,
     /// The instance.
     pub instance: String,
-    /// Its place among the actions.
+    /// Its place among the effects.
     pub ordinal: usize,
 }
 

@@ -1,7 +1,7 @@
 //! What became of an effect: what stands in the log under its id says so.
 
 use super::facts::{EFFECT_REFUSED, EffectRefused};
-use super::ids;
+use super::{ids, streams};
 use crate::log::{self, Reader, Sight, StoredEvent};
 use serde::Serialize;
 
@@ -29,7 +29,8 @@ pub enum Became {
     Pending,
     /// What it followed from was history already when its release came to serve: it is not done.
     Suppressed,
-    /// The log refused it, and the stream is closed in which its instance could have been told.
+    /// The log refused it, and the stream is closed in which its instance could have been told; or it followed from the refusal that cut a
+    /// circle.
     Lost,
 }
 
@@ -72,10 +73,9 @@ impl Became {
 }
 
 /// Whether an event that a process reacted to, or was told, is for somebody who sees so much of the log and may look into the process.
-/// What Laterna tells a process of no module is kept from nobody of them: there is no module whose it could be.
 #[must_use]
 pub fn may_see(sight: &Sight, event: &StoredEvent) -> bool {
-    sight.sees(event.internal, &event.module) || event.module.is_empty() && ids::is_reserved(&event.stream)
+    sight.sees(streams::is_kept(event.internal, &event.module, &event.stream), &event.module)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// An action, as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,14 +112,15 @@ impl Action {
     }
 }
 
-/// The effects of a decision, each by its ordinal.
+/// The effects of a decision. An effect's ordinal is its place among them: so a version that sets a timer besides does the same under the
+/// same id.
 ///
 /// # Errors
 /// What was kept is no list of actions.
-pub(super) fn effects(actions: &str) -> Result<BTreeMap<usize, Effect>, serde_json::Error> {
+pub(super) fn effects(actions: &str) -> Result<Vec<Effect>, serde_json::Error> {
     let actions: Vec<Action> = serde_json::from_str(actions)?;
-    let effects = actions.into_iter().enumerate().filter_map(|(ordinal, action)| match action {
-        Action::Append(effect) => Some((ordinal, effect)),
+    let effects = actions.into_iter().filter_map(|action| match action {
+        Action::Append(effect) => Some(effect),
         Action::Schedule(_) | Action::Cancel { .. } => None,
     });
     Ok(effects.collect())

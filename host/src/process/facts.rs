@@ -37,7 +37,7 @@ pub struct EffectRefused {
     pub instance: String,
     /// The position of the event that led to the effect.
     pub position: u64,
-    /// The effect's place among the actions.
+    /// The effect's place among the effects of that decision.
     pub ordinal: usize,
     /// Why, by its stable name.
     pub code: String,

@@ -157,7 +157,7 @@ pub(crate) fn due(connection: &rusqlite::Connection, from: &Cursor) -> Result<Ve
         if decision.0 != place {
             let effects =
                 decided.query_row(params![place.0, place.1], |row| Ok(effects(row.get_ref(0)?.as_str()?)))??;
-            decision = (place.clone(), effects);
+            decision = (place.clone(), effects.into_iter().enumerate().collect());
         }
         let ordinal = row.get::<_, i64>(2)?.cast_unsigned() as usize;
         if let Some(effect) = decision.1.remove(&ordinal) {

@@ -284,10 +284,12 @@ impl Reactor {
             .into_iter()
             .map(|action| Action::check(action, (event.recorded_at_us, earliest_us), &self.produces))
             .collect::<Result<Vec<_>, _>>()?;
-        for (ordinal, action) in actions.iter().enumerate() {
+        let is_to_do = !is_cut && event.position > self.acting.position();
+        let mut ordinals = 0..;
+        for action in &actions {
             match action {
                 Action::Append(Effect { .. }) => {
-                    if !is_cut && event.position > self.acting.position() {
+                    if let Some(ordinal) = ordinals.next().filter(|_| is_to_do) {
                         ledger.put_out(event.position, instance, ordinal);
                     }
                 }

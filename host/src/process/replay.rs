@@ -13,8 +13,8 @@ use crate::store::{self, Snapshot, Store};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Ids that are read from the log at once, and bytes of their events.
 const PAGE: (usize, usize) = (1_000, 8 << 20);
@@ -55,7 +55,7 @@ pub struct Sample {
     pub position: u64,
     /// The instance.
     pub instance: String,
-    /// Its place among the actions.
+    /// Its place among the effects.
     pub ordinal: usize,
     /// What was done; `None` where nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,7 +160,7 @@ fn what_is_decided<E: From<store::Error> + From<log::Error>>(
         let position = row.get::<_, i64>(1).map_err(sql)?.cast_unsigned();
         let actions = row.get_ref(2).and_then(|actions| Ok(actions.as_str()?)).map_err(sql)?;
         // What cannot be read was not written by this version.
-        for (ordinal, effect) in effects(actions).unwrap_or_default() {
+        for (ordinal, effect) in effects(actions).unwrap_or_default().into_iter().enumerate() {
             looked += 1;
             if looked % LOOK == 0 {
                 go_on()?;
@@ -198,7 +198,7 @@ fn what_was_done<E: From<store::Error> + From<log::Error>>(
         .prepare_cached("SELECT actions FROM decisions WHERE instance = ?1 AND position = ?2")
         .map_err(sql)?;
     // What an instance decides about an event may be many effects: it is read once.
-    let mut ordinals = (0, BTreeMap::<String, BTreeSet<usize>>::new());
+    let mut effects_of = (0, BTreeMap::<String, usize>::new());
     loop {
         go_on()?;
         let page = reader.ids(&after, &before, PAGE.0, PAGE.1)?;
@@ -207,18 +207,18 @@ fn what_was_done<E: From<store::Error> + From<log::Error>>(
             if position > replay.through {
                 continue;
             }
-            if ordinals.0 != position {
-                ordinals = (position, BTreeMap::new());
+            if effects_of.0 != position {
+                effects_of = (position, BTreeMap::new());
             }
-            let decided = match ordinals.1.entry(instance.to_owned()) {
+            let decided = match effects_of.1.entry(instance.to_owned()) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
-                    let read = |row: &Row<'_>| Ok(effects(row.get_ref(0)?.as_str()?).unwrap_or_default());
+                    let read = |row: &Row<'_>| Ok(effects(row.get_ref(0)?.as_str()?).unwrap_or_default().len());
                     let found = statement.query_row(params![instance, position.cast_signed()], read).optional();
-                    unknown.insert(found.map_err(sql)?.unwrap_or_default().into_keys().collect())
+                    unknown.insert(found.map_err(sql)?.unwrap_or_default())
                 }
             };
-            if !decided.contains(&ordinal) {
+            if ordinal >= *decided {
                 let instance = instance.to_owned();
                 replay.missing.count(asked.samples, || Sample {
                     position,

@@ -37,7 +37,7 @@ CREATE TABLE decisions (
     position INTEGER NOT NULL,
     -- unchanged, became or ended
     outcome TEXT NOT NULL,
-    -- A JSON array; an action's ordinal is its place in it.
+    -- A JSON array; an effect's ordinal is its place among the effects in it.
     actions TEXT NOT NULL,
     PRIMARY KEY (instance, position)
 ) STRICT, WITHOUT ROWID;

@@ -1,6 +1,7 @@
 //! Which events are set aside, and which go on.
 
 use crate::plugin::{Batch, Envelope, Manifest, OnFailure, Sequence};
+use crate::process::streams;
 use crate::store::Session;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -110,7 +111,8 @@ impl Parking {
         for event in batch.iter() {
             let sequence = self.sequence_of(&event);
             if self.is_parked(&sequence) {
-                let (position, internal) = (event.position, event.internal);
+                let internal = streams::is_kept(event.internal, event.module, event.stream);
+                let position = event.position;
                 aside.push(SetAside { sequence: sequence.into_owned(), position, internal });
             } else {
                 goes_on.push(&event);

@@ -102,10 +102,12 @@ impl Serving {
         done.max(self.terms.acting.position())
     }
 
-    /// Whether its effects are done, and whether its timers fire.
+    /// Whether its effects are done, and whether its timers fire. Where it has halted, what it decided is done, and no timer fires.
     #[must_use]
     pub fn acts(&self) -> (Status, Status) {
-        self.actor().as_ref().map_or((Status::Resting, Status::Resting), |actor| (actor.effects(), actor.timers()))
+        let actor = self.actor();
+        let timers = actor.as_ref().filter(|_| self.running.state().is_folding()).map(Actor::timers);
+        (actor.as_ref().map_or(Status::Resting, Actor::effects), timers.unwrap_or(Status::Resting))
     }
 
     /// Does nothing more. What is left to be done stays in its store.

@@ -2,7 +2,7 @@ use super::{Effect, Fact};
 use laterna_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Ties the group of a request to its channel once both are there.
+/// Ties the group of a request to its channel once both are there. A request makes one of each.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Link {
     group_id: Option<String>,

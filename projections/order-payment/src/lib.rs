@@ -15,7 +15,8 @@
 //! changes nothing. `PaymentTimedOut` is the word of this process itself, where it has heard of no payment by the deadline. It closes the
 //! order for others; a payment that was made in time and told late is one in time.
 //!
-//! An effect that the log refuses is set aside with its reason, and the other orders go on.
+//! An effect that the log refuses is set aside with its reason, and the other orders go on. So is a second payment that is not the first one
+//! told again: an order is placed once and paid once, and whose money that is somebody has to find out.
 //!
 //! Two small machines make it: [`Deadline`] waits, [`Settlement`] decides.
 

@@ -17,7 +17,7 @@ pub struct Settlement {
     refunded: Once,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Payment {
     paid_at: Timestamp,
     amount_cents: i64,
@@ -33,15 +33,20 @@ enum Decision {
 impl Settlement {
     const TIMER: &str = "dispatch";
 
-    fn learn(&mut self, fact: &Fact) {
+    fn learn(&mut self, fact: &Fact) -> Result<()> {
         match fact {
             Fact::OrderPlaced { pay_by, .. } => self.pay_by = Some(*pay_by),
             Fact::PaymentReceived { paid_at, amount_cents, .. } => {
-                self.payment = Some(Payment { paid_at: *paid_at, amount_cents: *amount_cents });
+                let payment = Payment { paid_at: *paid_at, amount_cents: *amount_cents };
+                if self.payment.as_ref().is_some_and(|known| *known != payment) {
+                    return Err(Error::new("the order is paid by another payment already"));
+                }
+                self.payment = Some(payment);
             }
             Fact::OrderCancelled { .. } => self.is_cancelled = true,
             Fact::PaymentTimedOut { .. } => {}
         }
+        Ok(())
     }
 
     /// The table: it asks what is known, and never what came first.
@@ -60,7 +65,7 @@ impl Machine<Fact> for Settlement {
     fn take(&mut self, turn: &Turn<'_, Fact>) -> Result<Vec<Action>> {
         let before = self.decide();
         if let Some(fact) = turn.event() {
-            self.learn(fact);
+            self.learn(fact)?;
         }
         let order_id = turn.instance();
         let mut actions = vec![];

@@ -365,9 +365,13 @@ impl<P: ProcessManager> Process<P> {
         for name in reaction.dissociate {
             self.names.remove(&(name, instance.to_owned()));
         }
-        for (ordinal, action) in reaction.actions.into_iter().enumerate() {
+        let mut ordinal = 0;
+        for action in reaction.actions {
             match action {
-                Action::Append(effect) => self.effect(instance, position, ordinal, effect)?,
+                Action::Append(effect) => {
+                    self.effect(instance, position, ordinal, effect)?;
+                    ordinal += 1;
+                }
                 Action::Schedule(timer) => self.schedule(instance, position, when, timer)?,
                 Action::Cancel(timer) => drop(self.timers.remove(&(instance.to_owned(), timer))),
             }

@@ -175,7 +175,7 @@ pub struct Fired {
 pub struct Refused {
     /// The position of the event that led to the effect.
     pub position: u64,
-    /// The effect's place among what the instance appended, scheduled and cancelled in that turn, from 0.
+    /// The effect's place among what the instance appended in that turn, from 0.
     pub ordinal: u32,
     /// The stable code of the refusal: `wrong-expected-revision`, for example.
     pub code: String,

@@ -10,11 +10,13 @@ use super::super::rows::Format;
 use super::find;
 use super::timers::timer;
 use crate::access::Caller;
-use crate::log::{self, Reader, Sight};
+use crate::log::{self, Reader, Sight, StoredEvent};
 use crate::plugin::rfc3339;
 use crate::process::account::{self, Cut, Decision, Instance, Put, Waiting};
 use crate::process::became::{Became, may_see};
 use crate::process::decision::Action;
+use crate::process::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED, TimerFired};
+use crate::process::ids;
 use crate::release::Record;
 use crate::store::{ReadError, Snapshot};
 use axum::Json;
@@ -78,6 +80,43 @@ struct About {
     event_type: String,
     stream: String,
     recorded_at: String,
+    /// Which timer fired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timer: Option<Fired>,
+    /// Which effect was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Refused>,
+}
+
+#[derive(Serialize)]
+struct Fired {
+    name: String,
+    occurrence: u64,
+    missed: u64,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    position: u64,
+    ordinal: usize,
+    code: String,
+}
+
+impl About {
+    fn of(event: StoredEvent) -> Self {
+        let is_told = |event_type: &str| event.event_type == event_type && ids::is_reserved(&event.stream);
+        let fired = is_told(TIMER_FIRED).then(|| serde_json::from_slice::<TimerFired>(&event.data).ok()).flatten();
+        let refused =
+            is_told(EFFECT_REFUSED).then(|| serde_json::from_slice::<EffectRefused>(&event.data).ok()).flatten();
+        Self {
+            recorded_at: rfc3339(event.recorded_at_us),
+            id: event.id,
+            event_type: event.event_type,
+            stream: event.stream,
+            timer: fired.map(|TimerFired { timer: name, occurrence, missed, .. }| Fired { name, occurrence, missed }),
+            refused: refused.map(|EffectRefused { position, ordinal, code, .. }| Refused { position, ordinal, code }),
+        }
+    }
 }
 
 /// An action, and of an effect what became of it.
@@ -85,6 +124,8 @@ struct About {
 struct Done {
     #[serde(flatten)]
     action: Action,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordinal: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     became: Option<Became>,
 }
@@ -219,22 +260,16 @@ impl Asked {
                 Err(error) => return Ok(Some(Err(unreadable(error)))),
             };
             let event = reader.event_at(position)?.filter(|event| may_see(&self.sight, event));
-            let event = event.map(|event| About {
-                recorded_at: rfc3339(event.recorded_at_us),
-                id: event.id,
-                event_type: event.event_type,
-                stream: event.stream,
-            });
+            let event = event.map(About::of);
             let mut done = Vec::with_capacity(actions.len());
-            for (ordinal, action) in actions.into_iter().enumerate() {
+            let mut ordinals = 0..;
+            for action in actions {
                 if Instant::now() >= self.until {
                     return Ok(None);
                 }
-                let became = match action {
-                    Action::Append(_) => Some(self.became(reader, position, ordinal)?),
-                    Action::Schedule(_) | Action::Cancel { .. } => None,
-                };
-                done.push(Done { action, became });
+                let ordinal = if matches!(action, Action::Append(_)) { ordinals.next() } else { None };
+                let became = ordinal.map(|ordinal| self.became(reader, position, ordinal)).transpose()?;
+                done.push(Done { action, ordinal, became });
             }
             history.push(Past { position, event, outcome, actions: done });
         }
