@@ -157,9 +157,10 @@ impl Model {
             let has = |deed: &str| order.get(deed);
             if let Some(append) = has("append") {
                 let effect = effect(append, &event.data, tag, key, instance.saw.len());
+                let ordinal = actions.iter().filter(|action: &&Value| action.get("append").is_some()).count();
                 if !is_cut {
                     self.effects.push(Expected {
-                        id: format!("process:{}:{}.{}:{key}", self.process, event.position, actions.len()),
+                        id: format!("process:{}:{}.{ordinal}:{key}", self.process, event.position),
                         trigger: event.position,
                         stream: text(&effect["stream"]).to_owned(),
                         event_type: text(&effect["type"]).to_owned(),

@@ -119,6 +119,7 @@ fn an_instance_shows_what_it_did_and_what_became_of_that() {
     let order = instance(&server, "7");
     let fired = order["history"][0]["position"].as_u64().expect("a position");
     assert_eq!(became(&server, "7", fired), json!({ "state": "done", "position": shipped["position"] }));
+    assert_eq!(order["history"][0]["event"]["timer"], json!({ "name": "dispatch", "occurrence": 1, "missed": 0 }));
     assert_eq!(order["timers"], json!([]));
 
     // When the log refuses an effect, then that stands there, with the reason; what came before is no hindrance.
@@ -141,6 +142,13 @@ fn an_instance_shows_what_it_did_and_what_became_of_that() {
     assert_eq!(became["code"], "stream-closed");
     assert!(became["reason"].as_str().is_some_and(|reason| reason.contains("order-8")), "{became}");
     assert!(became["position"].as_u64() > Some(paid), "{became}");
+    // The example sets that aside, and it belongs to no module: so everybody sees why, and that it is left out.
+    let aside = |answer: &Answer| !answer.json()["parked"][0].is_null();
+    let aside = server.wait_for("/projections/order-payment/parked", aside).json()["parked"][0].clone();
+    assert_eq!((&aside["sequence"], &aside["position"]), (&json!("process:order.payment-8"), &became["position"]));
+    assert!(aside["reason"].as_str().is_some_and(|reason| reason.contains("stream-closed")), "{aside}");
+    let live = server.get("/processes/order-payment").ok()["live"].clone();
+    assert_eq!(live["parked"], 1, "{live}");
 
     // And what followed from history was not done, and never will be.
     let order = instance(&server, "5");
@@ -154,11 +162,11 @@ fn an_instance_shows_what_it_did_and_what_became_of_that() {
 
 #[test]
 fn a_history_is_read_in_pages() {
-    // Given an order that is paid again and again.
+    // Given an order whose payment is told again and again.
     let data = Data::new();
     let server = morning(&data);
     serve(&data, &server, "order-payment");
-    let facts: Vec<u64> = (0..5).map(|turn| pay(&server, "9/a b", 100 + turn)).collect();
+    let facts: Vec<u64> = (0..5).map(|_| pay(&server, "9/a b", 100)).collect();
     let path = format!("/processes/order-payment/instances/{}", encoded("9/a b"));
 
     // When its history is read in pages, then each decision is there once, newest first.
@@ -184,7 +192,7 @@ fn a_history_is_read_in_pages() {
     let tag = answer.header("etag").expect("a tag").to_owned();
     let asked = |tag: &str| server.get_with(&path, &[("if-none-match", tag)]).expect("an answer");
     assert_eq!((asked(&tag).status, asked(&tag).position()), (304, answer.position()));
-    let paid = pay(&server, "9/a b", 1);
+    let paid = pay(&server, "9/a b", 100);
     let fresh = server.get_with(&format!("{path}?min_position={paid}"), &[("if-none-match", &tag)]).expect("an answer");
     assert_eq!((fresh.status, fresh.position() >= paid), (200, true));
     assert_eq!(fresh.header("laterna-release"), Some("1"));
@@ -220,7 +228,10 @@ fn an_effect_is_pending_until_it_is_done_and_an_instance_that_ended_has_a_histor
     assert_eq!(ended["history"][1], before["history"][0]);
     assert_eq!(ended["history"][0]["outcome"], "ended");
     assert_eq!(ended["history"][0]["event"]["type"], "NothingOfInterest");
-    assert_eq!(ended["history"][0]["actions"], json!([{ "append": effect, "became": { "state": "pending" } }]));
+    assert_eq!(
+        ended["history"][0]["actions"],
+        json!([{ "append": effect, "ordinal": 0, "became": { "state": "pending" } }])
+    );
     assert_eq!(ended["outbox"], json!([{ "position": position, "ordinal": 0 }]));
     let shown = server.get("/processes/order-payment").ok();
     assert_eq!(shown["effects"]["pending"], json!({ "count": 1, "more": false }));

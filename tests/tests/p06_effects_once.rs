@@ -158,9 +158,15 @@ fn what_a_version_would_have_done_is_told_beside_what_was_done() {
     };
     let (same, different) = (order(None, true), order(None, false));
     let (missing, new) = (order(Some("v1"), false), order(Some("v2"), false));
+    // A timer that only one of them sets before it does the same changes nothing of that.
+    let besides = tells(
+        "all",
+        &[timer(Some("v2"), "later", 1_000_000, "door"), json!({ "append": { "stream": "door", "untagged": true } })],
+    );
+    let besides = server.tell("errands", &besides);
     server.settle("settled-1");
     let before = done(&data);
-    assert_eq!(before.iter().map(|effect| effect.trigger).collect::<Vec<_>>(), [same, different, missing]);
+    assert_eq!(before.iter().map(|effect| effect.trigger).collect::<Vec<_>>(), [same, different, missing, besides]);
 
     // when: version 2 is planned, then that is told before anything is built
     let second = version("v2", json!({ "policy": "hold-if-different" }));
@@ -184,7 +190,7 @@ fn what_a_version_would_have_done_is_told_beside_what_was_done() {
             .map(|sample| sample["position"].as_u64().unwrap())
             .collect()
     };
-    assert_eq!(replay["same"], 1, "{replay}");
+    assert_eq!(replay["same"], 2, "{replay}");
     assert_eq!(
         (positions("different"), positions("missing"), positions("new")),
         (vec![different], vec![missing], vec![new])
@@ -204,7 +210,7 @@ fn what_a_version_would_have_done_is_told_beside_what_was_done() {
     let replay = data.replay("errands", 3);
     assert_eq!(
         (&replay["same"], &replay["missing"]["count"], &replay["new"]["count"]),
-        (&json!(4), &json!(0), &json!(0))
+        (&json!(5), &json!(0), &json!(0))
     );
     assert_eq!(replay["different"]["count"], 1, "what settled at version 2: {replay}");
     server.settle("settled-3");
@@ -310,6 +316,9 @@ fn what_one_version_halts_at_the_next_does() {
     behind.extend(errands(&server, 4..8));
     server.wait_for("/projections/errands", |answer| answer.json()["live"]["status"] == "halted");
     wait_for_log(&data, |logged| of_type(logged, "Done").len() >= 3);
+    // What it decided is done, and no timer fires, as is said.
+    let halted = server.get("/processes/errands").ok();
+    assert_eq!((&halted["effects"]["status"], &halted["timers"]["status"]), (&json!("going-on"), &json!("resting")));
 
     // when: version 2 mends it
     server.deploy("errands", &version("v2", json!({}))).ok();
