@@ -503,7 +503,7 @@ fn what_a_process_manager_would_have_done_is_told_before_it_is_built() {
     assert_eq!(server.import(&events).ok()["stored"], 2_000);
     let file = component("loyalty");
     let planned = |from: &str, server: &Client| {
-        let told = laterna(&["plan", file.to_str().expect("a path"), "--from", from, "--url", &server.url]);
+        let told = laterna(["plan", file.to_str().expect("a path"), "--from", from, "--url", &server.url]);
         assert!(told.status.success(), "{told:?}");
         String::from_utf8(told.stdout).expect("text")
     };
