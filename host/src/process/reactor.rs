@@ -285,13 +285,14 @@ impl Reactor {
             .map(|action| Action::check(action, (event.recorded_at_us, earliest_us), &self.produces))
             .collect::<Result<Vec<_>, _>>()?;
         let is_to_do = !is_cut && event.position > self.acting.position();
-        let mut ordinals = 0..;
+        let mut ordinal = 0;
         for action in &actions {
             match action {
                 Action::Append(Effect { .. }) => {
-                    if let Some(ordinal) = ordinals.next().filter(|_| is_to_do) {
+                    if is_to_do {
                         ledger.put_out(event.position, instance, ordinal);
                     }
+                    ordinal += 1;
                 }
                 Action::Schedule(deadline) => ledger.schedule(instance, deadline, event.position).map_err(machine)?,
                 Action::Cancel { timer } => ledger.cancel(instance, timer).map_err(machine)?,
