@@ -237,7 +237,9 @@ fn text(mut response: Response<Body>) -> Result<Answer<String>, Failure> {
     }
     let problem: Value = serde_json::from_str(&text).unwrap_or_default();
     let detail = problem["detail"].as_str().unwrap_or(&text);
-    let mut said = format!("{detail} ({} {})", status.as_u16(), problem["type"].as_str().unwrap_or("without a type"));
+    // That of a component says more than that there is one.
+    let page = problem["page"].as_str().or(problem["type"].as_str()).unwrap_or("without a type");
+    let mut said = format!("{detail} ({} {page})", status.as_u16());
     // What an import had stored when it met its fault.
     if let (Some(stored), Some(skipped)) = (problem["stored"].as_u64(), problem["skipped"].as_u64()) {
         said = format!("{said}\n{stored} events were stored before it, and {skipped} were known.");

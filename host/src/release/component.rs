@@ -69,8 +69,8 @@ pub enum RejectError {
     OtherWorld(String, &'static str),
     /// It is the first release of a process manager, and nobody says to what of the history it reacts.
     #[error(
-        "`{0}` is a process manager, and nothing of it served before: say whether it reacts to what happened until now, \
-         `laterna deploy --from start`, or only to what comes, `--from now`; its manifest may say so, too"
+        "nothing of the process manager `{0}` served before: say whether it reacts to the history, `--from start`, or only to what comes, \
+         `--from now`; its manifest may say so, too"
     )]
     NoBeginning(String),
     /// A folder, a pipe or a device lies where a file should.
