@@ -1,5 +1,5 @@
 //! Points at which the process can be told to die, for tests: as a crash would have it, with nothing unwound or flushed. Or to wait, so that
-//! something else comes first that hardly ever does.
+//! another thread gets there first.
 //!
 //! `LATERNA_DIE_AT=<name>:<n>` has it kill itself with SIGKILL when it passes the point of this name for the n-th time.
 //! `LATERNA_WAIT_AT=<name>:<n>:<file>` has the thread that does so make this file, and wait for as long as it is there.

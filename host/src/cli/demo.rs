@@ -57,7 +57,7 @@ fn try_it(data: &DataDir, address: &SocketAddr) -> Result<(), Failure> {
         "/processes/loyalty/instances?state.net_mils=gte.1000000&limit=1&count=true&fresh=true&timeout={wait}"
     ))?;
     println!(
-        "\n`loyalty` reacts to them: {} customers bought for a thousand pounds by now, and each time that was told once.",
+        "\n`loyalty` reacts to them: {} customers bought for a thousand pounds by now, and one event was appended for each.",
         loyal.body["count"]
     );
     println!("\nTry, in another terminal:\n");

@@ -101,8 +101,10 @@ pub fn describe(difference: &Value, shown: &mut String) -> fmt::Result {
     let tables = list(&difference["tables"]);
     let columns = ["table", "rows before", "rows after", "added", "removed", "changed", "content"];
     writeln!(shown, "{}", show::table(&columns, tables.iter().map(counts)))?;
-    // What a process manager decides otherwise, the replay report says in other words.
-    let is_told = |table: &&Value| difference["replay"].is_object() && table["table"] == "decisions";
+    // What a process manager would have done otherwise, the replay report says in other words.
+    let does_otherwise =
+        ["missing", "new", "different"].iter().any(|kind| difference["replay"][kind]["count"].as_u64() > Some(0));
+    let is_told = |table: &&Value| does_otherwise && table["table"] == "decisions";
     for table in tables.iter().filter(|table| !is_told(table)) {
         samples(table, shown)?;
     }

@@ -38,7 +38,7 @@ pub async fn deploy(
         check_name("module", &module, "be the name of a folder")?;
     }
     if plans {
-        return plan(&app, &caller, name, module, bytes, begins).await;
+        return plan(&app, &caller, name, module, (bytes, place), begins).await;
     }
     let order = app.host.releases.deploy(name.clone(), module, bytes, begins).await;
     drop(place);
@@ -62,12 +62,12 @@ pub async fn deploy(
 }
 
 /// What deploying these bytes would come to. Nothing is done.
-async fn plan(
+async fn plan<P>(
     app: &App,
     caller: &Caller,
     name: String,
     module: String,
-    bytes: Vec<u8>,
+    bytes: (Vec<u8>, P),
     begins: Option<Beginning>,
 ) -> Result<Response, Problem> {
     let planned = app.host.releases.plan(name.clone(), module, bytes, begins).await;

@@ -54,7 +54,7 @@ impl Became {
         if event.event_type != EFFECT_REFUSED || !ids::is_reserved(&event.stream) {
             return Ok(Some(Self::Done { position }));
         }
-        let told = may_see(sight, &event).then(|| serde_json::from_slice(&event.data).ok());
+        let told = may_see(sight, process, &event).then(|| serde_json::from_slice(&event.data).ok());
         let told: Option<EffectRefused> = told.flatten();
         let (code, reason) = told.map(|told| (told.code, told.reason)).unzip();
         Ok(Some(Self::Refused { position, code, reason }))
@@ -74,8 +74,8 @@ impl Became {
 
 /// Whether an event that a process reacted to, or was told, is for somebody who sees so much of the log and may look into the process.
 #[must_use]
-pub fn may_see(sight: &Sight, event: &StoredEvent) -> bool {
-    sight.sees(streams::is_kept(event.internal, &event.module, &event.stream), &event.module)
+pub fn may_see(sight: &Sight, process: &str, event: &StoredEvent) -> bool {
+    sight.sees(streams::is_secret(process, event.internal, &event.module, &event.stream), &event.module)
 }
 
 #[cfg(test)]

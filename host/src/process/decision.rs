@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 /// An action, as it is kept.
@@ -112,8 +113,18 @@ impl Action {
     }
 }
 
-/// The effects of a decision. An effect's ordinal is its place among them: so a version that sets a timer besides does the same under the
-/// same id.
+/// Actions, each effect with its ordinal: its place among the effects. So a version that sets a timer besides does the same under the same id.
+pub fn with_ordinals<A: Borrow<Action>>(
+    actions: impl IntoIterator<Item = A>,
+) -> impl Iterator<Item = (Option<usize>, A)> {
+    let mut ordinals = 0..;
+    actions.into_iter().map(move |action| match action.borrow() {
+        Action::Append(_) => (ordinals.next(), action),
+        Action::Schedule(_) | Action::Cancel { .. } => (None, action),
+    })
+}
+
+/// The effects of a decision, in the order of their ordinals.
 ///
 /// # Errors
 /// What was kept is no list of actions.

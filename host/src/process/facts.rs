@@ -43,6 +43,9 @@ pub struct EffectRefused {
     pub code: String,
     /// Why, in words.
     pub reason: String,
+    /// The revision that its stream had, where it was not as it was expected to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
     /// The effect, as it is kept among the decisions.
     pub effect: Box<RawValue>,
 }

@@ -58,6 +58,10 @@ pub(crate) enum Error {
          backup, or rebuild the component"
     )]
     NoTrigger(u64),
+    #[error(
+        "an effect of instance `{instance}` is to be done about position {position}, and none was decided: rebuild the component"
+    )]
+    NoEffect { position: i64, instance: String },
 }
 
 impl From<rusqlite::Error> for Error {

@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::log::{self, Alternative, Entered, Entry, NewEvent, Reader, Refusal, StoredEvent};
 use crate::plugin::Visibility;
 use crate::store::Store;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -155,16 +155,15 @@ pub(crate) fn due(connection: &rusqlite::Connection, from: &Cursor) -> Result<Ve
     {
         let place: (i64, String) = (row.get(0)?, row.get(1)?);
         if decision.0 != place {
-            let effects =
-                decided.query_row(params![place.0, place.1], |row| Ok(effects(row.get_ref(0)?.as_str()?)))??;
-            decision = (place.clone(), effects.into_iter().enumerate().collect());
+            let read = |row: &Row<'_>| Ok(effects(row.get_ref(0)?.as_str()?));
+            let effects = decided.query_row(params![place.0, place.1], read).optional()?.transpose()?;
+            decision = (place.clone(), effects.unwrap_or_default().into_iter().enumerate().collect());
         }
         let ordinal = row.get::<_, i64>(2)?.cast_unsigned() as usize;
-        if let Some(effect) = decision.1.remove(&ordinal) {
-            let (position, instance) = place;
-            bytes += effect.bytes();
-            due.push(Due { position: position.cast_unsigned(), instance, ordinal, effect });
-        }
+        let ((position, instance), effect) = (place, decision.1.remove(&ordinal));
+        let Some(effect) = effect else { return Err(Error::NoEffect { position, instance }) };
+        bytes += effect.bytes();
+        due.push(Due { position: position.cast_unsigned(), instance, ordinal, effect });
     }
     Ok(due)
 }
@@ -257,7 +256,11 @@ fn refused(
     };
     Box::new(move |refusal: &Refusal| {
         let (code, reason) = (refusal.code().to_owned(), refusal.to_string());
-        let data = EffectRefused { process, instance, position, ordinal, code, reason, effect };
+        let revision = match refusal {
+            Refusal::WrongExpectedRevision { current, .. } => *current,
+            _ => None,
+        };
+        let data = EffectRefused { process, instance, position, ordinal, code, reason, revision, effect };
         // It is made of texts and numbers.
         let data = serde_json::to_vec(&data).unwrap_or_default();
         Alternative { stream, event: NewEvent { data, ..told } }

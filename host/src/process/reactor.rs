@@ -6,7 +6,7 @@
 //! its events one by one, and yet most batches take two calls. Where events find others again and again, fewer are asked at once.
 
 use super::acting::Acting;
-use super::decision::{Action, Effect, earliest_after};
+use super::decision::{Action, earliest_after, with_ordinals};
 use super::facts::{EFFECT_REFUSED, Refused, TIMER_FIRED, TimerFired};
 use super::ids;
 use super::ledger::{self, Ledger, Moment};
@@ -285,14 +285,12 @@ impl Reactor {
             .map(|action| Action::check(action, (event.recorded_at_us, earliest_us), &self.produces))
             .collect::<Result<Vec<_>, _>>()?;
         let is_to_do = !is_cut && event.position > self.acting.position();
-        let mut ordinal = 0;
-        for action in &actions {
+        for (ordinal, action) in with_ordinals(&actions) {
             match action {
-                Action::Append(Effect { .. }) => {
-                    if is_to_do {
+                Action::Append(_) => {
+                    if let Some(ordinal) = ordinal.filter(|_| is_to_do) {
                         ledger.put_out(event.position, instance, ordinal);
                     }
-                    ordinal += 1;
                 }
                 Action::Schedule(deadline) => ledger.schedule(instance, deadline, event.position).map_err(machine)?,
                 Action::Cancel { timer } => ledger.cancel(instance, timer).map_err(machine)?,

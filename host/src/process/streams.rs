@@ -2,7 +2,7 @@
 //!
 //! They hold timers that are due, and effects that the log refused: internal events of the module that the process belongs to.
 
-use super::ids::{RESERVED, is_reserved};
+use super::ids::RESERVED;
 use crate::log::category;
 
 /// The category of the streams in which a process is told something: one of its own, since a category ends at the first `-`.
@@ -23,11 +23,11 @@ pub fn is_in(streams: &str, stream: &str) -> bool {
     category(stream) == streams
 }
 
-/// Whether an event is kept from those outside its module. What Laterna tells a process of no module is kept from nobody who may look into
-/// that: there is no module whose it could be.
+/// Whether an event stays inside its module also for those who may look into this process. What Laterna tells a process of no module does not:
+/// there is no module whose it could be.
 #[must_use]
-pub fn is_kept(internal: bool, module: &str, stream: &str) -> bool {
-    internal && !(module.is_empty() && is_reserved(stream))
+pub fn is_secret(process: &str, internal: bool, module: &str, stream: &str) -> bool {
+    internal && !(module.is_empty() && is_in(&of(process), stream))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::parking::{Parking, SetAside, Split};
 use super::tally::Tally;
 use crate::failpoint;
 use crate::plugin::{Batch, CallError, Envelope, Plugin, Upcasting, Verdict, Visibility};
-use crate::process::{Reactor, streams};
+use crate::process::Reactor;
 use crate::store::parked::{Aside, Fault};
 use crate::store::{self, Durability, Progress, Session, Store};
 use serde::Serialize;
@@ -254,8 +254,7 @@ impl Folder {
     /// store, and what stands between was not for the component: its fold stands right before the event.
     fn convict(&mut self, event: &Envelope<'_>, through: u64, failed: Failed) -> Result<(), Halt> {
         // What a component says whose read model is internal may come from there.
-        let is_kept = streams::is_kept(event.internal, event.module, event.stream);
-        let internal_to = match (is_kept, self.plugin.manifest().visibility) {
+        let internal_to = match (self.parking.is_secret(event), self.plugin.manifest().visibility) {
             (true, _) => Some(event.module.to_owned()),
             (false, Visibility::Internal) => Some(self.module.clone()),
             (false, Visibility::Public) => None,
@@ -311,7 +310,7 @@ impl Folder {
         let aside = Aside {
             sequence: &sequence,
             position: event.position,
-            internal: streams::is_kept(event.internal, event.module, event.stream),
+            internal: self.parking.is_secret(event),
             discarded: self.parking.is_discarded(&sequence),
             // One whose upcaster fails may follow on one that is set aside already.
             fault: (!self.parking.is_parked(&sequence)).then_some(fault),

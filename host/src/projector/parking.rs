@@ -44,6 +44,7 @@ pub(super) struct Parking {
     sequence: Sequence,
     limit: u64,
     discarded: Discarded,
+    component: String,
     /// The events that are left out of each sequence.
     parked: HashMap<String, u64>,
 }
@@ -65,7 +66,7 @@ pub(super) struct SetAside {
 impl Parking {
     pub(super) fn new(manifest: &Manifest, limit: u64, discarded: Discarded) -> Self {
         let (on_failure, sequence) = (manifest.on_failure, manifest.sequence.clone());
-        Self { on_failure, sequence, limit, discarded, parked: HashMap::new() }
+        Self { on_failure, sequence, limit, discarded, component: manifest.name.clone(), parked: HashMap::new() }
     }
 
     /// Takes up what a store has set aside.
@@ -101,6 +102,11 @@ impl Parking {
         self.discarded.contains(sequence)
     }
 
+    /// Whether an event stays inside its module for those who may read the component.
+    pub(super) fn is_secret(&self, event: &Envelope<'_>) -> bool {
+        streams::is_secret(&self.component, event.internal, event.module, event.stream)
+    }
+
     /// Takes the events of sequences that are set aside out of a batch.
     pub(super) fn split<'b>(&self, batch: Cow<'b, Batch>) -> Split<'b> {
         if self.parked.is_empty() {
@@ -111,8 +117,7 @@ impl Parking {
         for event in batch.iter() {
             let sequence = self.sequence_of(&event);
             if self.is_parked(&sequence) {
-                let internal = streams::is_kept(event.internal, event.module, event.stream);
-                let position = event.position;
+                let (position, internal) = (event.position, self.is_secret(&event));
                 aside.push(SetAside { sequence: sequence.into_owned(), position, internal });
             } else {
                 goes_on.push(&event);

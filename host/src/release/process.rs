@@ -56,9 +56,9 @@ impl Component {
             State::Live => record.acts_behind(),
             state if state.is_candidate() => match self.in_state(|state| state == State::Live) {
                 // It will act behind where that one stands at the cutover, which is here or farther: after a crash that one goes on from
-                // what is written.
+                // what is written. Or behind where that one began, where it cannot be started any more: what it has done, is done.
                 Some(live) => match &self.live {
-                    Some(serving) => Some(serving.store.progress().written),
+                    Some(serving) => Some(serving.done().min(serving.store.progress().written)),
                     None => live.acts_behind(),
                 },
                 None => match self.beginning(record, plugin) {
@@ -157,8 +157,8 @@ impl Steward {
             }
         }
         if blue.is_none() {
-            // What it folds from here on is to be done. Where one served, it keeps what follows already, and what it keeps of before may
-            // be forgotten only once the step is recorded: after a crash that one goes on.
+            // A first one keeps what follows from here on. Any other keeps it already, and must not forget what it keeps of before until
+            // the step is recorded: after a crash the former one goes on.
             green.terms.acting.move_to(behind);
         }
         Ok(Some(cut_over.with_figure(ACTS_BEHIND, behind)))

@@ -213,6 +213,8 @@ pub struct Releases {
     threads: Mutex<Option<(JoinHandle<()>, Option<Watch>)>>,
     parts: Arc<Parts>,
     checks: Arc<Semaphore>,
+    /// The turn of who finds out what a process manager would have done.
+    rehearsals: Arc<Semaphore>,
 }
 
 impl Releases {
@@ -253,7 +255,8 @@ impl Releases {
         }
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
-        Ok(Self { board, as_of, snapshots, prover, inbox, threads, parts, checks })
+        let rehearsals = Arc::new(Semaphore::new(1));
+        Ok(Self { board, as_of, snapshots, prover, inbox, threads, parts, checks, rehearsals })
     }
 
     /// Waits, for so long at most, until each component serves, or it is known that it does not.
@@ -363,15 +366,15 @@ impl Releases {
     }
 
     /// What deploying these bytes would come to; nothing is done. A process manager is told what of the history it reacts to if it is the
-    /// first one of it. The inner error is why they would be refused.
+    /// first one of it. `place` is what the bytes take up: it is let go of with them. The inner error is why they would be refused.
     ///
     /// # Errors
     /// The host is being stopped.
-    pub async fn plan(
+    pub async fn plan<P>(
         &self,
         name: String,
         module: String,
-        bytes: Vec<u8>,
+        (bytes, place): (Vec<u8>, P),
         begins: Option<Beginning>,
     ) -> Result<Result<Plan, RejectError>, Error> {
         let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Error::Closed)?;
@@ -386,6 +389,7 @@ impl Releases {
             Ok(planned) => planned,
             Err(error) => return Ok(Err(RejectError::Start(error.to_string()))),
         };
+        drop(place);
         let plugin = match planned.weighed.as_ref().map(|weighed| &weighed.checked.component) {
             Ok(Loaded::Plugin(plugin)) => Some(plugin.clone()),
             _ => None,
@@ -396,7 +400,7 @@ impl Releases {
         if let (Ok(plan), Some(plugin)) = (&mut plan, plugin) {
             let component = self.get(&plan.name).filter(|component| !component.removed);
             let live = component.and_then(|component| component.live.clone());
-            rehearse(plan, plugin, live, &self.parts, &self.as_of).await;
+            rehearse(plan, plugin, live, &self.parts, &self.as_of, &self.rehearsals).await;
         }
         Ok(plan)
     }

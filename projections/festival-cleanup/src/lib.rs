@@ -6,7 +6,8 @@
 //! later is deleted, too.
 //!
 //! A team may move on before its deletion is in the log, to another festival that is deleted, say. So a deletion takes for granted that the
-//! team's stream is as it was when the festival heard of the team: otherwise the log refuses it, and who has the team by then deletes it.
+//! team's stream is as it was when the festival heard of the team. Otherwise the log refuses it, and the festival that has the team by then
+//! asks once more, with what the stream had come to.
 
 use laterna_sdk::Refused;
 use laterna_sdk::prelude::*;
@@ -42,8 +43,8 @@ pub struct Festival {
 struct Team {
     /// The revision of the team's stream by which it came; `None` where that was told elsewhere.
     came: Option<u64>,
-    /// Its deletion was asked for.
-    deleted: Once,
+    /// The position of the event about which its deletion was asked for last.
+    asked: Option<u64>,
 }
 
 impl Festival {
@@ -59,28 +60,27 @@ impl Festival {
     }
 
     /// Deletes the teams of a festival that is deleted, each once.
-    fn clean_up(&mut self) -> Vec<Action> {
-        let teams = self.teams.iter_mut();
-        let delete = |(team_id, team): (&String, &mut Team)| {
-            let expected = team.came.map_or(Expected::Any, Expected::Revision);
-            team.deleted.when(self.is_deleted).then(|| delete(team_id, expected))
-        };
-        teams.filter_map(delete).collect()
+    fn clean_up(&mut self, position: u64) -> Vec<Action> {
+        let is_due = |team: &Team| self.is_deleted && team.asked.is_none();
+        let teams = self.teams.iter_mut().filter(|(_, team)| is_due(team));
+        teams.map(|(team_id, team)| team.delete(team_id, team.came, position)).collect()
     }
 
-    /// Deletes a team once more whose stream was not as it was taken to be, if it is still here: by now all is known that stands in it.
-    fn insist(&mut self, refused: &Refused) -> Vec<Action> {
-        let is_here = |team_id: &&str| self.teams.contains_key(*team_id);
-        match refused.effect.data["team_id"].as_str().filter(is_here) {
-            Some(team_id) if refused.code == "wrong-expected-revision" => vec![delete(team_id, Expected::Any)],
-            // Only a team whose stream is closed cannot be deleted, and that one is gone already.
-            _ => vec![],
-        }
+    /// Deletes a team once more whose stream was not as it was taken to be, unless it has left since.
+    fn insist(&mut self, refused: &Refused, position: u64) -> Vec<Action> {
+        let team_id = refused.effect.data["team_id"].as_str().unwrap_or_default();
+        // One that left and came back was asked for anew.
+        let team = self.teams.get_mut(team_id).filter(|team| team.asked == Some(refused.position));
+        team.map(|team| team.delete(team_id, refused.revision, position)).into_iter().collect()
     }
 }
 
-fn delete(team_id: &str, expected: Expected) -> Action {
-    laterna_sdk::Effect::new(team(team_id), &Effect::TeamDeleted { team_id }).expected(expected).into()
+impl Team {
+    fn delete(&mut self, team_id: &str, revision: Option<u64>, position: u64) -> Action {
+        self.asked = Some(position);
+        let expected = revision.map_or(Expected::Any, Expected::Revision);
+        laterna_sdk::Effect::new(team(team_id), &Effect::TeamDeleted { team_id }).expected(expected).into()
+    }
 }
 
 impl ProcessManager for FestivalCleanup {
@@ -95,6 +95,7 @@ impl ProcessManager for FestivalCleanup {
             .consume_type("TeamMoved", "belongs to another festival")
             .consume_type("TeamDeleted", "belongs to none any more")
             .produce("TeamDeleted", "its festival was deleted")
+            .park()
             .from_start()
     }
 
@@ -113,7 +114,14 @@ impl ProcessManager for FestivalCleanup {
     fn react(state: &mut Festival, turn: &Turn<'_, Fact>) -> Result<Vec<Action>> {
         let event = match turn.happened() {
             Happened::Event(event) => event,
-            Happened::Refused(refused) => return Ok(state.insist(refused)),
+            Happened::Refused(refused) => {
+                return match refused.code.as_str() {
+                    "wrong-expected-revision" => Ok(state.insist(refused, turn.raw().position())),
+                    // It is gone already.
+                    "stream-closed" => Ok(vec![]),
+                    _ => Err(refused.to_error()),
+                };
+            }
             Happened::Fired(_) => return Ok(vec![]),
         };
         let mut actions = match event {
@@ -127,7 +135,7 @@ impl ProcessManager for FestivalCleanup {
             }
             Fact::TeamMoved { team_id, .. } | Fact::TeamDeleted { team_id } => state.part_with(team_id),
         };
-        actions.extend(state.clean_up());
+        actions.extend(state.clean_up(turn.raw().position()));
         Ok(actions)
     }
 }

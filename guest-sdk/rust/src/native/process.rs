@@ -79,8 +79,7 @@ struct When {
 #[derive(Debug)]
 pub struct Process<P> {
     manifest: wit::Manifest,
-    /// What is in the log, and was not reacted to yet.
-    /// Each with its revision.
+    /// What is in the log, and was not reacted to yet; each with its revision.
     unread: VecDeque<(NewEvent, u64)>,
     /// The position of the last event that was reacted to.
     position: u64,
@@ -396,7 +395,8 @@ impl<P: ProcessManager> Process<P> {
             )));
         }
         let data: Json = serde_json::from_slice(&effect.data)?;
-        if let Some((code, reason)) = self.refusals.pop_front().or_else(|| self.refuse(&stream, effect.expected)) {
+        let refusal = self.refusals.pop_front().map(|(code, reason)| (code, reason, None));
+        if let Some((code, reason, revision)) = refusal.or_else(|| self.refuse(&stream, effect.expected)) {
             let refused = json!({
                 "process": self.manifest.name,
                 "instance": instance,
@@ -404,6 +404,7 @@ impl<P: ProcessManager> Process<P> {
                 "ordinal": ordinal,
                 "code": code,
                 "reason": reason,
+                "revision": revision,
                 "effect": { "stream": stream, "type": event_type, "data": data },
             });
             self.append(NewEvent::new(&self.bookkeeping(instance), REFUSED, refused));
@@ -415,7 +416,7 @@ impl<P: ProcessManager> Process<P> {
     }
 
     /// Why the log refuses an event that takes this for granted.
-    fn refuse(&self, stream: &str, expected: Expectation) -> Option<(String, String)> {
+    fn refuse(&self, stream: &str, expected: Expectation) -> Option<(String, String, Option<u64>)> {
         let next = self.revisions.get(stream).copied().unwrap_or_default();
         let is_so = match expected {
             Expectation::Any => true,
@@ -423,7 +424,8 @@ impl<P: ProcessManager> Process<P> {
             Expectation::StreamExists => next > 0,
             Expectation::Revision(last) => next == last + 1,
         };
-        let refusal = || ("wrong-expected-revision".into(), format!("the stream `{stream}` has {next} events"));
+        let reason = || format!("the stream `{stream}` has {next} events");
+        let refusal = || ("wrong-expected-revision".into(), reason(), next.checked_sub(1));
         (!is_so).then(refusal)
     }
 

@@ -181,6 +181,9 @@ pub struct Refused {
     pub code: String,
     /// Why it was refused, in words for people.
     pub reason: String,
+    /// The revision that its stream had, where it was not as it was expected to be: what to expect in the next attempt.
+    #[serde(default)]
+    pub revision: Option<u64>,
     /// What was to be appended.
     pub effect: RefusedEffect,
 }

@@ -14,7 +14,7 @@ use crate::log::{self, Reader, Sight, StoredEvent};
 use crate::plugin::rfc3339;
 use crate::process::account::{self, Cut, Decision, Instance, Put, Waiting};
 use crate::process::became::{Became, may_see};
-use crate::process::decision::Action;
+use crate::process::decision::{Action, with_ordinals};
 use crate::process::facts::{EFFECT_REFUSED, EffectRefused, TIMER_FIRED, TimerFired};
 use crate::process::ids;
 use crate::release::Record;
@@ -259,15 +259,13 @@ impl Asked {
                 Ok(actions) => actions,
                 Err(error) => return Ok(Some(Err(unreadable(error)))),
             };
-            let event = reader.event_at(position)?.filter(|event| may_see(&self.sight, event));
+            let event = reader.event_at(position)?.filter(|event| may_see(&self.sight, &self.process, event));
             let event = event.map(About::of);
             let mut done = Vec::with_capacity(actions.len());
-            let mut ordinals = 0..;
-            for action in actions {
+            for (ordinal, action) in with_ordinals(actions) {
                 if Instant::now() >= self.until {
                     return Ok(None);
                 }
-                let ordinal = if matches!(action, Action::Append(_)) { ordinals.next() } else { None };
                 let became = ordinal.map(|ordinal| self.became(reader, position, ordinal)).transpose()?;
                 done.push(Done { action, ordinal, became });
             }

@@ -139,7 +139,7 @@ pub struct ProcessManager {
     pub produces_no_longer: Vec<Product>,
     /// To what of the history it reacts, where it is the first one.
     pub begins: Option<Beginning>,
-    /// The position from which on it acts at the earliest: what follows from events before was another release's to do. `None` where it is
+    /// The position behind which it acts at the earliest: what follows from events before was another release's to do. `None` where it is
     /// the first one.
     pub acts_behind: Option<u64>,
     /// What it would have done until now, beside what was done; `None` where that was not asked, or nothing is built.

@@ -11,16 +11,19 @@ use crate::release::control::Record;
 use crate::release::serving::{Parts, Serving};
 use crate::store;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Why it is not known what would have been done.
 #[derive(Debug, thiserror::Error)]
 enum Unknown {
     #[error("{events} events at least would have to be folded for it, and {limit} may be: raise `as_of_events`")]
     TooFar { events: u64, limit: u64 },
-    #[error("to fold the history for it takes longer than {0:?}: raise `as_of_ms`")]
+    #[error("it could not be found out within {0:?}: raise `as_of_ms`")]
     TooSlow(Duration),
     // Why is told to who may know of the event: the release says it.
     #[error("it halts behind position {0}: its release says why, where it is deployed")]
@@ -43,6 +46,7 @@ pub(in crate::release) async fn rehearse(
     live: Option<Arc<Serving>>,
     parts: &Arc<Parts>,
     as_of: &AsOf,
+    turns: &Arc<Semaphore>,
 ) {
     let Plan { name, module, digest, limits, change: Change::ProcessManager(process), builds: true, .. } = plan else {
         return;
@@ -50,7 +54,13 @@ pub(in crate::release) async fn rehearse(
     let ProcessManager { projection, replay, not_replayed, .. } = &mut **process;
     let upcasters = projection.upcasters.feeding.clone();
     let record = Record { upcasters, ..Record::received(0, module.clone(), digest.clone(), limits.clone()) };
-    match replayed(record, plugin, live, parts, as_of).await {
+    let time = parts.config.as_of.time;
+    let replayed = async {
+        // One at a time: who is compared with the log holds a store, and a thread.
+        let turn = Arc::clone(turns).acquire_owned().await.map_err(|_| Unknown::Failed)?;
+        replayed(record, plugin, live, parts, as_of, turn).await
+    };
+    match timeout(time, replayed).await.unwrap_or(Err(Unknown::TooSlow(time))) {
         Ok(found) => *replay = Some(found),
         // They may name a file.
         Err(error @ (Unknown::Store(_) | Unknown::Log(_) | Unknown::Thread(_))) => {
@@ -67,10 +77,11 @@ async fn replayed(
     live: Option<Arc<Serving>>,
     parts: &Arc<Parts>,
     as_of: &AsOf,
+    turn: OwnedSemaphorePermit,
 ) -> Result<Replay, Unknown> {
     let name = plugin.manifest().name.clone();
     let position = live.as_ref().map_or_else(|| parts.log.head(), |live| live.store.progress().applied);
-    let time = parts.config.as_of.time;
+    let (time, now_us) = (parts.config.as_of.time, parts.means.clock.now_us());
     let store = as_of.rehearse(record, plugin, position).await.map_err(|refusal| match refusal {
         Refusal::TooFar { events, limit } => Unknown::TooFar { events, limit },
         Refusal::TooSlow { .. } => Unknown::TooSlow(time),
@@ -78,19 +89,17 @@ async fn replayed(
         Refusal::Failed => Unknown::Failed,
     })?;
     let (parts, runtime) = (Arc::clone(parts), Handle::current());
+    // Where nobody waits for it any more, it ends.
+    let unwanted = CancellationToken::new();
+    let _wanted = unwanted.clone().drop_guard();
     let compared = spawn_blocking(move || {
-        let begun = Instant::now();
+        let _turn = turn;
         if let Some(live) = &live {
             // What is still to be done would seem not to be decided. Where it stays so, the report says it.
             live.has_done(position, parts.config.cutover, &runtime);
         }
-        let asked = Asked {
-            log: &parts.log,
-            process: &name,
-            samples: parts.config.verify.samples,
-            now_us: parts.means.clock.now_us(),
-        };
-        let mut go_on = || if begun.elapsed() > time { Err(Unknown::TooSlow(time)) } else { Ok(()) };
+        let asked = Asked { log: &parts.log, process: &name, samples: parts.config.verify.samples, now_us };
+        let mut go_on = || if unwanted.is_cancelled() { Err(Unknown::TooSlow(time)) } else { Ok(()) };
         let before = live.as_ref().map(|live| &live.store);
         store.read_here(|snapshot| report(&asked, snapshot, before, &mut go_on))
     });

@@ -38,7 +38,8 @@ impl ProcessManager for {{type}} {
             .consume_type("OrderPlaced", "its payment is waited for")
             .consume_type("OrderPaid", "nobody needs to be reminded")
             .produce("PaymentReminded", "a day went by without a payment")
-            // What cannot be done for one order is set aside with its reason, and the others go on. Otherwise nothing goes on.
+            // Where an order's event cannot be reacted to, it is set aside with its reason and what follows on it, and the others go on. Without
+            // this the whole manager halts before it.
             .park()
             // What happened before it was first deployed leads to nothing. Otherwise: `from_start()`.
             .from_now()
