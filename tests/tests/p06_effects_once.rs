@@ -739,3 +739,38 @@ fn what_one_version_has_not_done_yet_is_done_before_the_next_serves() {
         assert_eq!(effect.by(), if effect.trigger <= behind { "v1" } else { "v2" }, "{effect:?} at {behind}");
     }
 }
+
+#[test]
+fn what_a_store_cannot_say_holds_up_its_effects_until_it_is_folded_anew() {
+    // given: a store that says that something is to be done, and not what
+    let data = Data::new();
+    let server = data.serve();
+    deploy(&server, &version("v1", json!({})), 1);
+    let mut told = errands(&server, 0..3);
+    server.settle("settled-1");
+    server.stop();
+    let file = data.path().join("stores/errands/1.db");
+    let store = rusqlite::Connection::open(&file).expect("a store");
+    store.execute("INSERT INTO laterna_outbox VALUES (1, 'nobody', 0)", []).expect("it is written");
+    drop(store);
+
+    // when: it is to be done, then that is said, and nothing is passed over
+    let server = data.serve_telling("warn", &[]);
+    told.extend(errands(&server, 3..6));
+    server.wait_for("/processes/errands", |answer| answer.json()["effects"]["status"] == "failing");
+    let shown = laterna_tests::laterna(["status", "--url", &server.url]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("its effects are not done for now"), "{shown:?}");
+    assert_eq!(done(&data).len(), 3);
+    assert!(data.told().contains("instance `nobody`") && data.told().contains("folded anew"), "{}", data.told());
+
+    // and when the store is removed, as that says, then it is folded anew, and each is done once
+    server.kill();
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", file.display()));
+    }
+    let server = data.serve();
+    server.settle("settled-2");
+    assert_eq!(by_version(&done(&data)), BTreeMap::from([("v1".to_owned(), told)]));
+    assert_eq!(server.get("/processes/errands").ok()["effects"]["status"], "going-on");
+    server.verify_exact("errands");
+}

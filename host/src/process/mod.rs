@@ -54,12 +54,13 @@ pub(crate) enum Error {
     #[error("what was decided cannot be read or told: {0}")]
     Json(#[from] serde_json::Error),
     #[error(
-        "nothing stands at position {0} of the log, from which something follows: the log is older than the store. Restore both from one \
-         backup, or rebuild the component"
+        "nothing stands at position {0} of the log, from which something follows: restore log and stores from one backup; or stop the host, \
+         remove the store of the release that serves, and start it: the store is folded anew"
     )]
     NoTrigger(u64),
     #[error(
-        "an effect of instance `{instance}` is to be done about position {position}, and none was decided: rebuild the component"
+        "an effect of instance `{instance}` is to be done about position {position}, and the store does not say which: stop the host, remove \
+         the store of the release that serves, and start it: the store is folded anew"
     )]
     NoEffect { position: i64, instance: String },
 }

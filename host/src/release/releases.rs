@@ -213,7 +213,7 @@ pub struct Releases {
     threads: Mutex<Option<(JoinHandle<()>, Option<Watch>)>>,
     parts: Arc<Parts>,
     checks: Arc<Semaphore>,
-    /// The turn of who finds out what a process manager would have done.
+    /// The turns of those who find out what a process manager would have done.
     rehearsals: Arc<Semaphore>,
 }
 
@@ -255,7 +255,7 @@ impl Releases {
         }
         let thread = std::thread::Builder::new().name("releases".into()).spawn(move || steward.run(messages));
         let threads = Mutex::new(Some((thread.map_err(Error::Thread)?, watch)));
-        let rehearsals = Arc::new(Semaphore::new(1));
+        let rehearsals = Arc::new(Semaphore::new(parts.config.as_of.builds));
         Ok(Self { board, as_of, snapshots, prover, inbox, threads, parts, checks, rehearsals })
     }
 

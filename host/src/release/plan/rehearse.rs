@@ -56,7 +56,7 @@ pub(in crate::release) async fn rehearse(
     let record = Record { upcasters, ..Record::received(0, module.clone(), digest.clone(), limits.clone()) };
     let time = parts.config.as_of.time;
     let replayed = async {
-        // One at a time: who is compared with the log holds a store, and a thread.
+        // Who is compared with the log holds a store and a thread, also behind the fold.
         let turn = Arc::clone(turns).acquire_owned().await.map_err(|_| Unknown::Failed)?;
         replayed(record, plugin, live, parts, as_of, turn).await
     };
