@@ -174,6 +174,9 @@ impl Model {
                     Value::Null => event.recorded_at_us + schedule["after_s"].as_i64().unwrap_or_default() * 1_000_000,
                     at => us(at),
                 };
+                // What is set about what the host tells waits for a second.
+                let is_told = event.stream.starts_with("process:");
+                let due_us = if is_told { due_us.max(event.recorded_at_us + 1_000_000) } else { due_us };
                 let every_us = schedule["every_s"].as_i64().map(|seconds| seconds * 1_000_000);
                 let mut kept = json!({ "timer": name, "due_at": moment(due_us) });
                 if let Some(every_us) = every_us {
